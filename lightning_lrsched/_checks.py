@@ -1,0 +1,66 @@
+"""The one grammar of errors: class, argument, rule, what came."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import NoReturn
+
+from .durations import parse
+
+
+def refuse(owner: object, argument: str, rule: str, value: object) -> NoReturn:
+    raise ValueError(f"{type(owner).__name__}: '{argument}' must be {rule}, got {value!r}.")
+
+
+def number(owner: object, argument: str, value: object, rule: str, holds: Callable[[float], bool]) -> float:
+    """A finite float for which ``holds``; bools and strings are no numbers."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            as_float = float(value)
+        except OverflowError:  # an int beyond every float
+            as_float = math.inf
+        if math.isfinite(as_float) and holds(as_float):
+            return as_float
+    refuse(owner, argument, rule, value)
+
+
+def whole(owner: object, argument: str, value: object, *, at_least: int, or_none: str = "") -> int:
+    """An int from ``at_least`` on; ``or_none`` says what None would mean where it is allowed."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= at_least:
+        return operator.index(value)
+    rule = {0: "an integer >= 0", 1: "a positive integer"}.get(at_least, f"an integer >= {at_least}")
+    refuse(owner, argument, f"{rule} or None ({or_none})" if or_none else rule, value)
+
+
+def duration(owner: object, argument: str, value: object, *, at_least: int = 1, or_none: str = "") -> int | str:
+    """Intervals, or a string with a unit that becomes intervals at the start of a fit."""
+    if not isinstance(value, str):
+        return whole(owner, argument, value, at_least=at_least, or_none=or_none)
+    parsed = parse(value)
+    if parsed is None or (parsed[0] == 0 and at_least > 0):
+        refuse(owner, argument, "a duration such as '5 epochs', '500 steps' or '10%'", value)
+    return value
+
+
+def choice(owner: object, argument: str, value: object, allowed: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        refuse(owner, argument, " or ".join(repr(name) for name in allowed), value)
+    return value
+
+
+def flag(owner: object, argument: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        refuse(owner, argument, "True or False", value)
+    return value
+
+
+def which(owner: object, argument: str, value: object) -> int | str | None:
+    """The index or the name of one of several things; None is all of them."""
+    if value is None or (isinstance(value, str) and value):
+        return value
+    if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= 0:
+        return operator.index(value)
+    refuse(owner, argument, "an index (from 0), a name or None (all of them)", value)

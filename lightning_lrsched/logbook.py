@@ -1,0 +1,99 @@
+"""What goes to the Trainer's loggers and metrics, under LearningRateMonitor's names and at the Trainer's steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_info
+from torch.optim import Optimizer
+
+from .groups import DrivenGroups, Group
+
+MANY = 10
+
+
+def logged_step(trainer: Trainer) -> int:
+    """The x of whatever the Trainer logs for the coming batch; it has no public name."""
+    step: int = trainer.fit_loop.epoch_loop._batches_that_stepped
+    return step
+
+
+def group_names(optimizers: list[Optimizer], hyperparameter: str) -> list[list[str]]:
+    """``lr-SGD``, ``lr-SGD/pg1`` or ``lr-SGD/NAME`` with several groups, ``lr-SGD-1`` for a second SGD."""
+    seen: Counter[str] = Counter()
+    names = []
+    for optimizer in optimizers:
+        kind = type(optimizer).__name__
+        prefix = f"{hyperparameter}-{kind}" + (f"-{seen[kind]}" if seen[kind] else "")
+        seen[kind] += 1
+        names.append([prefix + suffix for suffix in _suffixes(optimizer.param_groups)])
+    return names
+
+
+def _suffixes(groups: list[Group]) -> list[str]:
+    named = Counter(group.get("name") for group in groups)
+    given = [group["name"] if group.get("name") and named[group["name"]] == 1 else None for group in groups]
+    if len(groups) == 1:
+        return [f"/{given[0]}" if given[0] else ""]
+    return [f"/{name or f'pg{number}'}" for number, name in enumerate(given, start=1)]
+
+
+class Logbook:
+    """The curves of one schedule during one fit."""
+
+    def __init__(self, trainer: Trainer, owner: str, last_step: int) -> None:
+        self._trainer = trainer
+        self._owner = owner
+        # a dict that lives as long as the fit; the property that gives it evaluates every metric of the module
+        self._metrics = trainer.callback_metrics
+        self._last_step = last_step
+        self._every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        self._curves: list[list[tuple[str, int]]] = []
+        self._momentum: list[str] = []
+
+    def name(self, driven: list[DrivenGroups], momentum: bool) -> None:
+        """Choose the curves: every group's, or with many groups one for each distinct LR, or the extremes."""
+        names = group_names(self._trainer.optimizers, "lr")
+        self._curves = []
+        for groups in driven:
+            own = [names[groups.index][i] for i in (groups.selected or range(len(groups.base_lrs)))]
+            curves = [(name, place) for place, name in enumerate(own)]
+            if len(curves) > MANY:
+                # from the last to the first, so that the first group of each LR gives the name
+                curves = list({groups.base_lrs[place]: (name, place) for name, place in reversed(curves)}.values())
+            if len(curves) > MANY:
+                curves.sort(key=lambda curve: groups.base_lrs[curve[1]])
+                rank_zero_info(
+                    f"{self._owner}: {len(curves)} different LRs; logging the lowest ({curves[0][0]}) and the highest"
+                    f" ({curves[-1][0]}). Add a LearningRateMonitor() to log them all."
+                )
+                curves = [curves[0], curves[-1]]
+            self._curves.append(curves)
+        self._momentum = []
+        if momentum:
+            names = group_names(self._trainer.optimizers, "momentum")
+            self._momentum = [names[groups.index][(groups.selected or (0,))[0]] for groups in driven]
+
+    def publish(self, place: int, lrs: list[float]) -> None:
+        """Let EarlyStopping, ModelCheckpoint and the like see the LRs in force."""
+        for name, group in self._curves[place]:
+            self._metrics[name] = torch.tensor(lrs[group], dtype=torch.float64)
+
+    def due(self, step: int, first_batch: bool) -> bool:
+        """At the Trainer's cadence and at the first batch of an epoch, so that a short run has its points too."""
+        return step > self._last_step and self._every > 0 and (first_batch or (step + 1) % self._every == 0)
+
+    def write(self, step: int, driven: list[DrivenGroups], momentum: float | None) -> None:
+        """Send the LRs that the coming update uses to every logger."""
+        self._last_step = step
+        values = {
+            name: groups.lrs[group]
+            for groups, curves in zip(driven, self._curves, strict=True)
+            for name, group in curves
+        }
+        if momentum is not None:
+            values.update(dict.fromkeys(self._momentum, momentum))
+        for logger in self._trainer.loggers:
+            logger.log_metrics(values, step=step)

@@ -1,0 +1,203 @@
+"""The base of every schedule: its position ``t``, its durations in intervals, its warmup, and one pure formula."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC
+from collections.abc import Sequence
+from typing import ClassVar, TypedDict
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from typing_extensions import Unpack
+
+from . import _checks
+from .callback import LRCallback
+from .curves import Line, Table, ramp
+from .durations import Interval, RunLength
+from .groups import Moment
+
+
+class CommonArguments(TypedDict, total=False):
+    """The keyword arguments that every schedule takes; :class:`LRSchedule` explains them."""
+
+    interval: Interval
+    warmup: int | str
+    warmup_start_factor: float | None
+    optimizer: int | str | None
+    param_groups: str | int | Sequence[str | int] | None
+    log_lr: bool
+    replace_scheduler: bool
+
+
+class LRSchedule(LRCallback, ABC):
+    """A learning-rate schedule that is a Lightning callback. Subclass it and write one pure method, ``lr_at``.
+
+    >>> class Halving(LRSchedule):
+    ...     def lr_at(self, t, base_lr):
+    ...         return base_lr / 2**t
+    >>> [Halving(interval="step").lr_at(t, base_lr=0.1) for t in (0, 1, 2)]
+    [0.1, 0.05, 0.025]
+
+    Args:
+        interval: What ``t`` counts, and how often the LR changes: ``"epoch"`` or ``"step"``. A step is one optimizer
+            update, never a micro-batch of an accumulation window.
+        warmup: A duration, in intervals or as ``"5 epochs"``, ``"500 steps"``, ``"10%"`` (of the run). The LR rises
+            linearly to the schedule's first value, which it has exactly at t = warmup; the schedule's own t starts
+            there. Longer than the run: the run ends on the ramp.
+        warmup_start_factor: Where the ramp starts, as a factor in [0, 1] of the schedule's first value.
+            None: 1 / (warmup + 1), an even ramp that never trains at LR 0.
+        optimizer: Index of one optimizer, or the name of its class where that is unique. None: all of them.
+        param_groups: Names (the group's key ``name``) or indices. None: all, groups that come later included.
+        log_lr: Send the LR to the Trainer's loggers, under the names that LearningRateMonitor uses.
+        replace_scheduler: Take off, for this fit, a torch scheduler that ``configure_optimizers`` attached to the same
+            optimizer; the base LR is then the group's ``initial_lr``. False: such a scheduler is refused.
+
+    Raises:
+        ValueError: in the constructor, when a value breaks its rule.
+        MisconfigurationException: at the start of a fit, when the schedule and the run do not fit together.
+    """
+
+    #: the arguments that are durations
+    durations: ClassVar[tuple[str, ...]] = ()
+    #: the duration that is the rest of the run when it is None
+    fills_run: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        *,
+        interval: Interval = "epoch",
+        warmup: int | str = 0,
+        warmup_start_factor: float | None = None,
+        optimizer: int | str | None = None,
+        param_groups: str | int | Sequence[str | int] | None = None,
+        log_lr: bool = True,
+        replace_scheduler: bool = False,
+    ) -> None:
+        super().__init__(interval, optimizer, param_groups, log_lr, replace_scheduler)
+        self.warmup = _checks.duration(self, "warmup", warmup, at_least=0)
+        self.warmup_start_factor = None
+        if warmup_start_factor is not None:
+            self.warmup_start_factor = _checks.number(
+                self, "warmup_start_factor", warmup_start_factor, "a number in [0, 1] or None", lambda x: 0 <= x <= 1
+            )
+
+    def line(self, t: int) -> Line:
+        """The LR at interval ``t`` as a line in the base LR: how this package's own schedules say their formula.
+
+        It is worked out once for all parameter groups. A formula that is no line overrides ``lr_at`` instead.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement lr_at(t, base_lr).")
+
+    def lr_at(self, t: int, base_lr: float) -> float:
+        """The LR at interval ``t`` of the schedule, which starts after the warmup.
+
+        Args:
+            t: Intervals since the schedule began, from 0 on.
+            base_lr: The LR that ``configure_optimizers`` gave the parameter group.
+        """
+        return self.line(t).at(base_lr)
+
+    def length(self, argument: str) -> int:
+        """The duration ``argument`` in intervals."""
+        if argument in self._lengths:
+            return self._lengths[argument]
+        value = getattr(self, argument)
+        if isinstance(value, int):
+            return value
+        raise MisconfigurationException(
+            f"{type(self).__name__}: '{argument}' is {value!r}, which only a Trainer can turn into intervals, at the"
+            f" start of a fit. Pass an integer to use the schedule without one."
+        )
+
+    # ---- plumbing
+
+    def _moment(self, t: int, base_lrs: set[float]) -> Moment:
+        warmup = self.length("warmup")
+        own = max(t - warmup, 0)
+        factor = ramp(t, warmup, self.warmup_start_factor) if t < warmup else None
+        if type(self).lr_at is LRSchedule.lr_at:
+            line = self.line(own)
+            return line if factor is None else line.times(factor)
+        lrs = {base_lr: self._checked(own, base_lr) for base_lr in base_lrs}
+        return Table(lrs if factor is None else {base_lr: lr * factor for base_lr, lr in lrs.items()})
+
+    def _checked(self, t: int, base_lr: float) -> float:
+        lr = self.lr_at(t, base_lr)
+        if not (math.isfinite(lr) and lr >= 0.0):
+            raise self._refuse(f"lr_at({t}, {base_lr!r}) must return a finite number >= 0, got {lr!r}.")
+        return lr
+
+    def _momentum(self, t: int) -> float:
+        return self.momentum_at(max(t - self.length("warmup"), 0))
+
+    def momentum_at(self, t: int) -> float:
+        """The momentum at interval ``t``, where the schedule cycles one."""
+        raise NotImplementedError
+
+    def _begin(self, run: RunLength) -> dict[str, int]:
+        warmup = self._whole(run, "warmup", self.warmup, 0)
+        lengths = {"warmup": warmup}
+        for argument in self.durations:
+            value = getattr(self, argument)
+            if value is not None:
+                lengths[argument] = self._whole(run, argument, value, warmup if argument == self.fills_run else None)
+            elif argument == self.fills_run:
+                total = run.total(self.interval)
+                if total is None:
+                    raise self._refuse(
+                        f"'{argument}' is None (the whole run), but the Trainer does not know how many {self.interval}s"
+                        f" the run has: {run.unknown}. Pass {argument}=<number of {self.interval}s>."
+                    )
+                lengths[argument] = max(total - warmup, 1)
+        given = {argument: getattr(self, argument) for argument in lengths}
+        return {argument: n for argument, n in lengths.items() if not isinstance(given[argument], int)}
+
+    def _whole(self, run: RunLength, argument: str, value: int | str, start: int | None) -> int:
+        intervals = run.intervals(value, self.interval, start)
+        if intervals is None:
+            why = run.unknown or f"the number of {self.interval}s an epoch changes during the run"
+            raise self._refuse(
+                f"'{argument}' is {value!r}, which the Trainer cannot turn into {self.interval}s: {why}."
+                f" Pass {argument}=<number of {self.interval}s>."
+            )
+        if intervals.denominator != 1:
+            below = int(intervals)
+            near = " or ".join(f"{argument}={n}" for n in (below, below + 1) if n)
+            by_step = ", or interval='step'" if self.interval == "epoch" else ""
+            raise self._refuse(
+                f"'{argument}' must be a whole number of {self.interval}s, got {value!r}, which is"
+                f" {float(intervals):g} of this run. Pass {near}{by_step}."
+            )
+        return int(intervals)
+
+
+class FlooredSchedule(LRSchedule):
+    """A schedule that comes down to a floor.
+
+    Args:
+        eta_min: The floor, as an LR >= 0.
+        eta_min_ratio: The floor, as a ratio in [0, 1] of each group's base LR, in place of ``eta_min``.
+        **common: The arguments of :class:`LRSchedule`.
+    """
+
+    def __init__(
+        self, *, eta_min: float = 0.0, eta_min_ratio: float | None = None, **common: Unpack[CommonArguments]
+    ) -> None:
+        super().__init__(**common)
+        self.eta_min = _checks.number(self, "eta_min", eta_min, "a number >= 0", lambda x: x >= 0)
+        self.eta_min_ratio = None
+        if eta_min_ratio is not None:
+            if self.eta_min:
+                _checks.refuse(self, "eta_min_ratio", f"None beside eta_min={self.eta_min!r}", eta_min_ratio)
+            self.eta_min_ratio = _checks.number(
+                self, "eta_min_ratio", eta_min_ratio, "a number in [0, 1] or None", lambda x: 0 <= x <= 1
+            )
+
+    def above_floor(self, height: float, peak: float = 1.0) -> Line:
+        """From the floor at ``height`` 0 to ``peak`` times the base LR at 1, both exact."""
+        ratio = self.eta_min_ratio or 0.0
+        rest = 1.0 - height
+        return Line(max(peak, ratio) * height + ratio * rest, self.eta_min * rest, self.eta_min)
+
+    def _floor(self) -> tuple[str, float]:
+        return "eta_min", self.eta_min

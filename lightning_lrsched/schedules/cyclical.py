@@ -1,0 +1,118 @@
+"""The cyclical LR."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, cast
+
+from typing_extensions import Unpack
+
+from .. import _checks
+from ..curves import Line
+from ..schedule import CommonArguments, LRSchedule
+
+Mode = Literal["triangular", "triangular2", "exp_range", "cosine"]
+
+
+class CyclicalLR(LRSchedule):
+    r"""The LR swings between ``eta_min`` and ``eta_max``.
+
+    .. code-block:: text
+
+          ╱╲      ╱╲
+         ╱  ╲    ╱  ╲
+        ╱    ╲  ╱    ╲
+       ╱      ╲╱      ╲
+
+    ``lr(t) = eta_min + (eta_max - eta_min) * height(t)``: the height rises from 0 to 1 over ``step_size`` intervals and
+    falls back over ``step_size_down``, along a straight line or half a cosine (``"cosine"``). It is then multiplied by
+    ``1 / 2 ** cycle`` (``"triangular2"``) or ``gamma ** t`` (``"exp_range"``).
+
+    >>> cyclical = CyclicalLR(eta_min=0.01, eta_max=0.1, step_size=2)
+    >>> [round(cyclical.lr_at(t, base_lr=0.1), 4) for t in (0, 1, 2, 3, 4)]
+    [0.01, 0.055, 0.1, 0.055, 0.01]
+
+    Args:
+        eta_min: The lower LR, >= 0.
+        eta_max: The upper LR, >= eta_min. None: each group's own base LR.
+        step_size: Intervals from the lower to the upper LR, a positive duration.
+        step_size_down: Intervals back. None: as many.
+        mode: ``"triangular"``, ``"triangular2"`` (each cycle half as high), ``"exp_range"`` or ``"cosine"``.
+        gamma: The height's factor an interval in mode ``"exp_range"``, in (0, 1].
+        momentum: ``(low, high)`` with 0 <= low <= high < 1: the momentum (``betas[0]`` where the optimizer has betas)
+            swings against the LR, and is high where the LR is low. None: left alone.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`.
+
+    Raises:
+        ValueError: a value breaks its rule.
+        MisconfigurationException: at the start of a fit, when ``momentum`` is given and the optimizer has none, or
+            ``eta_min`` lies above the base LR that stands in for ``eta_max``.
+
+    ``torch.optim.lr_scheduler.CyclicLR`` has the same values, cycles the momentum unless told not to, and has no mode
+    ``"cosine"``.
+
+    Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
+    """
+
+    durations = ("step_size", "step_size_down")
+
+    def __init__(
+        self,
+        eta_min: float,
+        eta_max: float | None = None,
+        *,
+        step_size: int | str,
+        step_size_down: int | str | None = None,
+        mode: Mode = "triangular",
+        gamma: float = 1.0,
+        momentum: tuple[float, float] | None = None,
+        **common: Unpack[CommonArguments],
+    ) -> None:
+        super().__init__(**common)
+        self.eta_min = _checks.number(self, "eta_min", eta_min, "a number >= 0", lambda x: x >= 0)
+        self.eta_max = eta_max
+        if eta_max is not None:
+            rule = f"a number >= eta_min ({self.eta_min!r}) or None (each group's own LR)"
+            self.eta_max = _checks.number(self, "eta_max", eta_max, rule, lambda x: x >= self.eta_min)
+        self.step_size = _checks.duration(self, "step_size", step_size)
+        self.step_size_down = step_size_down
+        if step_size_down is not None:
+            self.step_size_down = _checks.duration(self, "step_size_down", step_size_down, or_none="the same")
+        self.mode = cast(Mode, _checks.choice(self, "mode", mode, ("triangular", "triangular2", "exp_range", "cosine")))
+        self.gamma = _checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
+        self.momentum = momentum
+        if momentum is not None:
+            rule = "a pair (low, high) of numbers with 0 <= low <= high < 1, or None"
+            if isinstance(momentum, str) or not isinstance(momentum, Sequence) or len(momentum) != 2:
+                _checks.refuse(self, "momentum", rule, momentum)
+            low = _checks.number(self, "momentum", momentum[0], rule, lambda x: 0 <= x < 1)
+            self.momentum = low, _checks.number(self, "momentum", momentum[1], rule, lambda x: low <= x < 1)
+
+    def height(self, t: int) -> float:
+        """Where the swing stands: 0 at ``eta_min``, 1 at ``eta_max``."""
+        up = self.length("step_size")
+        down = up if self.step_size_down is None else self.length("step_size_down")
+        cycle, s = divmod(t, up + down)
+        height = s / up if s <= up else (up + down - s) / down
+        if self.mode == "cosine":
+            return (1.0 - math.cos(math.pi * height)) / 2
+        if self.mode == "triangular2":
+            return height * 0.5**cycle
+        if self.mode == "exp_range":
+            return height * self.gamma**t
+        return height
+
+    def line(self, t: int) -> Line:
+        height = self.height(t)
+        low = self.eta_min * (1.0 - height)
+        return Line(height, low) if self.eta_max is None else Line(0.0, low + self.eta_max * height)
+
+    def momentum_at(self, t: int) -> float:
+        assert self.momentum is not None
+        low, high = self.momentum
+        height = self.height(t)
+        return high * (1.0 - height) + low * height
+
+    def _floor(self) -> tuple[str, float]:
+        return ("eta_min", self.eta_min) if self.eta_max is None else ("", 0.0)

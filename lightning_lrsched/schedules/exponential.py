@@ -1,0 +1,58 @@
+"""Exponential decay."""
+
+from __future__ import annotations
+
+import math
+
+from typing_extensions import Unpack
+
+from .. import _checks
+from ..curves import Line
+from ..schedule import CommonArguments, LRSchedule
+
+
+class ExponentialDecay(LRSchedule):
+    r"""The LR falls by the same factor every interval.
+
+    .. code-block:: text
+
+        ─╮
+          ╰─╮
+             ╰───╮
+                 ╰──────────
+
+    ``lr(t) = base * exp(-k * t)``, or with ``gamma = exp(-k)`` the same as ``base * gamma ** t``.
+
+    >>> [ExponentialDecay(gamma=0.5).lr_at(t, base_lr=1.0) for t in (0, 1, 2)]
+    [1.0, 0.5, 0.25]
+    >>> [round(ExponentialDecay(k=0.05).lr_at(t, base_lr=0.1), 6) for t in (0, 1, 20)]
+    [0.1, 0.095123, 0.036788]
+
+    Args:
+        k: Decay rate an interval, >= 0; 0 keeps the base LR.
+        gamma: Factor an interval, in (0, 1]. Exactly one of ``k`` and ``gamma`` is given.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`.
+
+    Raises:
+        ValueError: both or none of ``k`` and ``gamma`` are given, or one is out of its range.
+
+    It never reaches 0, but underflows to it after some thousand intervals of a small factor. The values are those of
+    ``torch.optim.lr_scheduler.ExponentialLR`` without the rounding of its repeated products.
+    """
+
+    def __init__(
+        self, k: float | None = None, *, gamma: float | None = None, **common: Unpack[CommonArguments]
+    ) -> None:
+        super().__init__(**common)
+        if (k is None) == (gamma is None):
+            _checks.refuse(self, "k", "given alone, or 'gamma' in its place", (k, gamma))
+        self.k = None if k is None else _checks.number(self, "k", k, "a number >= 0", lambda x: x >= 0)
+        self.gamma = gamma
+        if gamma is not None:
+            self.gamma = _checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
+
+    def line(self, t: int) -> Line:
+        if self.gamma is not None:
+            return Line(self.gamma**t)
+        assert self.k is not None
+        return Line(math.exp(-self.k * t))

@@ -1,0 +1,78 @@
+"""Small modules that record the LR which every update really used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+MakeOptimizer = Callable[[Any], Any]
+
+
+def sgd(params: Any) -> torch.optim.Optimizer:
+    return torch.optim.SGD(params, lr=1.0)
+
+
+class Recorder(LightningModule):
+    """Linear regression on fixed data; ``used`` holds the LR of each update, as its optimizer step found it."""
+
+    def __init__(self, configure: MakeOptimizer = sgd, batches: int = 7, val_batches: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(2, 1)
+        self.configure = configure
+        self.batches, self.val_batches = batches, val_batches
+        self.used: list[Any] = []
+        self.steps: list[int] = []
+        self.val_metrics: list[float] = []
+
+    def configure_optimizers(self) -> Any:
+        return self.configure(self.parameters())
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        optimizer.step(closure=optimizer_closure)
+        lrs = [float(group["lr"]) for group in optimizer.param_groups]
+        self.used.append(lrs[0] if len(lrs) == 1 else lrs)
+        self.steps.append(self.trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        loss = (self.layer(batch).sum(1) - batch.sum(1)).pow(2).mean() * 1e-3
+        self.log("train_loss", loss)
+        return loss
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        value = self.val_metrics.pop(0) if self.val_metrics and not self.trainer.sanity_checking else 1.0
+        self.log("val_loss", torch.tensor(value))
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        data = torch.randn(self.batches * 2, 2, generator=torch.Generator().manual_seed(1))
+        return DataLoader(data, batch_size=2)  # type: ignore[arg-type]
+
+    def val_dataloader(self) -> Any:
+        return DataLoader(torch.zeros(self.val_batches, 2), batch_size=1) if self.val_batches else []  # type: ignore[arg-type]
+
+
+def trainer(tmp_path: os.PathLike[str] | str, *callbacks: Any, **arguments: Any) -> Trainer:
+    defaults: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "default_root_dir": tmp_path,
+    }
+    return Trainer(**{**defaults, **arguments}, callbacks=list(callbacks))
+
+
+def lrs_of_fit(
+    tmp_path: str | os.PathLike[str], *callbacks: Any, model: Recorder | None = None, **kw: Any
+) -> list[Any]:
+    model = model or Recorder()
+    trainer(tmp_path, *callbacks, **kw).fit(model)
+    return model.used
