@@ -56,7 +56,8 @@ class _Fit:
 
     driven: list[DrivenGroups]
     manual: bool
-    first_batch: bool = True
+    first_batch: bool = True  # of an epoch, or of what is left of one after a restart
+    epoch_began: bool = False
     edited: bool = False  # whether other code's edit of an LR was told
     found: list[object] = field(default_factory=list)  # what LR finders had found when last looked
     scale: float | None = None  # of the GradScaler, after the last update
@@ -339,7 +340,7 @@ class LRCallback(Callback, ABC):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
             return
-        fit.first_batch = True
+        fit.first_batch = fit.epoch_began = True
         self._begin_anew_after_finder(trainer, fit)
         if self.monitor is not None:
             self._look_between_epochs(trainer, fit)
@@ -356,9 +357,10 @@ class LRCallback(Callback, ABC):
             self._undo_edits(fit)
         if (book := fit.logbook) is not None:
             step = logged_step(trainer)
-            if book.due(step, first):
+            if book.due(step, fit.epoch_began):
                 book.write(step, fit.driven, fit.momentum)
                 self._history.logged = step
+            fit.epoch_began = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

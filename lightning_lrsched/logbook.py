@@ -49,7 +49,7 @@ class Logbook:
         # a dict that lives as long as the fit; the property that gives it evaluates every metric of the module
         self._metrics = trainer.callback_metrics
         self._last_step = last_step
-        self._every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        self._every: int = trainer.log_every_n_steps if trainer.loggers else 0  # type: ignore[attr-defined]
         self._curves: list[list[tuple[str, int]]] = []
         self._momentum: list[str] = []
 
@@ -81,9 +81,9 @@ class Logbook:
         for name, group in self._curves[place]:
             self._metrics[name] = torch.tensor(lrs[group], dtype=torch.float64)
 
-    def due(self, step: int, first_batch: bool) -> bool:
+    def due(self, step: int, epoch_began: bool) -> bool:
         """At the Trainer's cadence and at the first batch of an epoch, so that a short run has its points too."""
-        return step > self._last_step and self._every > 0 and (first_batch or (step + 1) % self._every == 0)
+        return step > self._last_step and self._every > 0 and (epoch_began or (step + 1) % self._every == 0)
 
     def write(self, step: int, driven: list[DrivenGroups], momentum: float | None) -> None:
         """Send the LRs that the coming update uses to every logger."""

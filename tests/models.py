@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -26,7 +27,7 @@ class Recorder(LightningModule):
         torch.manual_seed(0)
         self.layer = nn.Linear(2, 1)
         self.configure = configure
-        self.batches, self.val_batches = batches, val_batches
+        self.batches, self.val_batches = batches, int(val_batches)
         self.used: list[Any] = []
         self.steps: list[int] = []
         self.val_metrics: list[float] = []
@@ -67,6 +68,8 @@ def trainer(tmp_path: os.PathLike[str] | str, *callbacks: Any, **arguments: Any)
         "enable_model_summary": False,
         "default_root_dir": tmp_path,
     }
+    if any(isinstance(callback, Checkpoint) for callback in callbacks):
+        del defaults["enable_checkpointing"]
     return Trainer(**{**defaults, **arguments}, callbacks=list(callbacks))
 
 
@@ -76,3 +79,14 @@ def lrs_of_fit(
     model = model or Recorder()
     trainer(tmp_path, *callbacks, **kw).fit(model)
     return model.used
+
+
+def saver(folder: os.PathLike[str] | str, hook: str = "on_train_batch_end") -> Callback:
+    """A callback that saves a checkpoint, named by its number of updates, at every call of ``hook``."""
+
+    def save(self: Callback, trainer: Trainer, *args: Any) -> None:
+        if not trainer.sanity_checking:
+            trainer.save_checkpoint(os.path.join(folder, f"{trainer.global_step}.ckpt"))
+
+    # a Checkpoint, as ModelCheckpoint is one: its hooks are called after all others
+    return type("Saver", (Checkpoint,), {hook: save})()
