@@ -1,0 +1,294 @@
+"""Mistakes are refused by name, with the way out, before the first batch: every message word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from models import Recorder, trainer
+from torch.utils.data import DataLoader, IterableDataset
+
+from lightning_lrsched import (
+    CosineAnnealing,
+    CosineRestarts,
+    CyclicalLR,
+    ExponentialDecay,
+    LRSchedule,
+    ReduceOnPlateau,
+    StepDecay,
+)
+
+
+def two_groups(params: Any) -> Any:
+    weight, bias = params
+    return torch.optim.SGD([{"params": [weight], "name": "head"}, {"params": [bias], "lr": 0.01}], lr=1.0)
+
+
+def scheduled(params: Any) -> Any:
+    optimizer = torch.optim.SGD(params, lr=1.0)
+    return {"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1)}
+
+
+class Endless(IterableDataset[torch.Tensor]):
+    def __iter__(self) -> Any:
+        while True:
+            yield torch.zeros(2)
+
+
+class Stream(Recorder):
+    def train_dataloader(self) -> Any:
+        return DataLoader(Endless(), batch_size=2)
+
+
+def refusal(tmp_path: Any, *callbacks: Any, model: Recorder | None = None, **run: Any) -> str:
+    model = model or Recorder()
+    with pytest.raises(MisconfigurationException) as refused:
+        trainer(tmp_path, *callbacks, **{"max_epochs": 1, **run}).fit(model)
+    assert model.used == []
+    return str(refused.value)
+
+
+def test_two_schedules_for_one_lr(tmp_path: Any) -> None:
+    assert refusal(tmp_path, StepDecay(3), CosineAnnealing(eta_min=0.5)) == (
+        "StepDecay: StepDecay(step_size=3) and CosineAnnealing(eta_min=0.5) both schedule the LR of optimizer 0 (SGD),"
+        " parameter group 0. Remove one, or tell them apart by 'optimizer' or 'param_groups'."
+    )
+
+
+def test_two_schedules_that_share_one_group(tmp_path: Any) -> None:
+    schedules = StepDecay(3, param_groups=["head", 1]), ExponentialDecay(gamma=0.5, param_groups=1)
+    assert refusal(tmp_path, *schedules, model=Recorder(two_groups)) == (
+        "StepDecay: StepDecay(step_size=3, param_groups=('head', 1)) and ExponentialDecay(gamma=0.5, param_groups=(1,))"
+        " both schedule the LR of optimizer 0 (SGD), parameter group 1. Remove one, or tell them apart by 'optimizer'"
+        " or 'param_groups'."
+    )
+
+
+def test_two_of_one_class_are_refused_by_the_trainer_itself(tmp_path: Any) -> None:
+    with pytest.raises(RuntimeError, match="more than one stateful callback of type `StepDecay`"):
+        trainer(tmp_path, StepDecay(3), StepDecay(4))
+
+
+def test_a_schedule_beside_a_torch_scheduler(tmp_path: Any) -> None:
+    assert refusal(tmp_path, StepDecay(3), model=Recorder(scheduled)) == (
+        "StepDecay: configure_optimizers attached StepLR to SGD, and two cannot own one LR. Remove one, or pass"
+        " StepDecay(..., replace_scheduler=True) to take StepLR off."
+    )
+
+
+def test_an_unknown_group(tmp_path: Any) -> None:
+    assert refusal(tmp_path, StepDecay(3, param_groups=["head", "tail"]), model=Recorder(two_groups)) == (
+        "StepDecay: parameter group 'tail' does not exist in optimizer 0 (SGD). There are: 0 ('head'), 1."
+    )
+    assert refusal(tmp_path, StepDecay(3, param_groups=2), model=Recorder(two_groups)) == (
+        "StepDecay: parameter group 2 does not exist in optimizer 0 (SGD). There are: 0 ('head'), 1."
+    )
+
+
+def test_an_unknown_optimizer(tmp_path: Any) -> None:
+    assert refusal(tmp_path, StepDecay(3, optimizer=1)) == (
+        "StepDecay: optimizer 1 does not exist. There are: 0 (SGD)."
+    )
+    assert refusal(tmp_path, StepDecay(3, optimizer="Adam")) == (
+        "StepDecay: optimizer 'Adam' does not exist. There are: 0 (SGD)."
+    )
+
+
+@pytest.mark.filterwarnings("ignore:`LightningModule.configure_optimizers` returned `None`")
+def test_no_optimizer(tmp_path: Any) -> None:
+    assert refusal(tmp_path, StepDecay(3), model=Recorder(lambda params: None)) == (
+        "StepDecay: there is no optimizer to schedule: configure_optimizers returned none."
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "model", "why"),
+    [
+        ({"max_epochs": -1}, Recorder, "neither max_epochs nor max_steps is set"),
+        ({"max_epochs": -1, "max_time": {"seconds": 1}}, Recorder, "neither max_epochs nor max_steps is set"),
+        ({"max_epochs": 2}, Stream, "the training data has no length"),
+    ],
+)
+def test_a_run_without_an_end(run: dict[str, Any], model: Any, why: str, tmp_path: Any) -> None:
+    assert refusal(tmp_path, CosineAnnealing(interval="step"), model=model(), **run) == (
+        "CosineAnnealing: 't_max' is None (the whole run), but the Trainer does not know how many steps the run has:"
+        f" {why}. Pass t_max=<number of steps>."
+    )
+    with_end = CosineAnnealing(3, interval="step", eta_min=0.5)
+    fitted = model()
+    trainer(tmp_path, with_end, **{**run, "max_steps": 4}).fit(fitted)
+    assert fitted.used == pytest.approx([1.0, 0.875, 0.625, 0.5])
+
+
+def test_a_floor_above_a_base_lr(tmp_path: Any) -> None:
+    for schedule, argument in [
+        (CosineAnnealing(3, eta_min=0.02), "eta_min"),
+        (CosineRestarts(3, eta_min=0.02), "eta_min"),
+        (CyclicalLR(0.02, step_size=3), "eta_min"),
+        (ReduceOnPlateau(min_lr=0.02), "min_lr"),
+    ]:
+        assert refusal(tmp_path, schedule, model=Recorder(two_groups)) == (
+            f"{type(schedule).__name__}: '{argument}' must not lie above the base LR of a parameter group, got 0.02,"
+            " but SGD (pg2) has 0.01. Lower it, or leave the group out by 'param_groups'."
+        )
+
+
+def test_momentum_of_an_optimizer_without(tmp_path: Any) -> None:
+    schedule = CyclicalLR(0.1, step_size=3, momentum=(0.8, 0.9))
+    assert refusal(tmp_path, schedule, model=Recorder(lambda params: torch.optim.Adagrad(params, lr=1.0))).startswith(
+        "CyclicalLR: 'momentum' needs an optimizer with momentum or betas; Adagrad has: differentiable, "
+    )
+
+
+def test_durations_that_are_not_whole(tmp_path: Any) -> None:
+    assert refusal(tmp_path, StepDecay("10 steps"), max_epochs=3) == (
+        "StepDecay: 'step_size' must be a whole number of epochs, got '10 steps', which is 1.42857 of this run."
+        " Pass step_size=1 or step_size=2, or interval='step'."
+    )
+    assert refusal(tmp_path, CosineAnnealing(interval="step", warmup="10%"), max_epochs=1) == (
+        "CosineAnnealing: 'warmup' must be a whole number of steps, got '10%', which is 0.7 of this run. Pass warmup=1."
+    )
+
+
+def test_a_metric_that_nothing_logs(tmp_path: Any) -> None:
+    model = Recorder(val_batches=1)
+    with pytest.raises(MisconfigurationException) as refused:
+        trainer(tmp_path, ReduceOnPlateau("val_los"), max_epochs=3).fit(model)
+    assert str(refused.value) == (
+        "ReduceOnPlateau: 'monitor' must be a logged metric, got 'val_los'. Did you mean 'val_loss'?"
+        " There are: lr-SGD, train_loss, val_loss."
+    )
+    assert len(model.used) == 7  # one epoch with its validation, and not a batch more
+
+
+def test_a_formula_that_gives_no_lr(tmp_path: Any) -> None:
+    class Broken(LRSchedule):
+        def lr_at(self, t: int, base_lr: float) -> float:
+            return base_lr - t
+
+    model = Recorder()
+    with pytest.raises(MisconfigurationException) as refused:
+        trainer(tmp_path, Broken(interval="step"), max_epochs=1).fit(model)
+    assert str(refused.value) == "Broken: lr_at(2, 1.0) must return a finite number >= 0, got -1.0."
+    assert model.used == [1.0, 0.0]
+
+
+VALUES: list[tuple[Callable[[], LRSchedule], str]] = [
+    (lambda: StepDecay(0), "StepDecay: 'step_size' must be a positive integer, got 0."),
+    (lambda: StepDecay(1.5), "StepDecay: 'step_size' must be a positive integer, got 1.5."),  # type: ignore[arg-type]
+    (lambda: StepDecay(True), "StepDecay: 'step_size' must be a positive integer, got True."),
+    (
+        lambda: StepDecay("5"),
+        "StepDecay: 'step_size' must be a duration such as '5 epochs', '500 steps' or '10%', got '5'.",
+    ),
+    (lambda: StepDecay(1, 0), "StepDecay: 'gamma' must be a number in (0, 1], got 0."),
+    (lambda: StepDecay(1, 1.1), "StepDecay: 'gamma' must be a number in (0, 1], got 1.1."),
+    (lambda: StepDecay(1, float("nan")), "StepDecay: 'gamma' must be a number in (0, 1], got nan."),
+    (
+        lambda: StepDecay(1, interval="steps"),  # type: ignore[arg-type]
+        "StepDecay: 'interval' must be 'epoch' or 'step', got 'steps'.",
+    ),
+    (lambda: StepDecay(1, warmup=-1), "StepDecay: 'warmup' must be an integer >= 0, got -1."),
+    (
+        lambda: StepDecay(1, warmup="a while"),
+        "StepDecay: 'warmup' must be a duration such as '5 epochs', '500 steps' or '10%', got 'a while'.",
+    ),
+    (
+        lambda: StepDecay(1, warmup_start_factor=2),
+        "StepDecay: 'warmup_start_factor' must be a number in [0, 1] or None, got 2.",
+    ),
+    (
+        lambda: StepDecay(1, optimizer=-1),
+        "StepDecay: 'optimizer' must be an index (from 0), a name or None (all of them), got -1.",
+    ),
+    (
+        lambda: StepDecay(1, param_groups=[-1]),
+        "StepDecay: 'param_groups' must be an index (from 0), a name or None (all of them), got -1.",
+    ),
+    (lambda: StepDecay(1, log_lr=1), "StepDecay: 'log_lr' must be True or False, got 1."),  # type: ignore[arg-type]
+    (
+        lambda: StepDecay(1, replace_scheduler="no"),  # type: ignore[arg-type]
+        "StepDecay: 'replace_scheduler' must be True or False, got 'no'.",
+    ),
+    (
+        lambda: ExponentialDecay(),
+        "ExponentialDecay: 'k' must be given alone, or 'gamma' in its place, got (None, None).",
+    ),
+    (
+        lambda: ExponentialDecay(1.0, gamma=0.5),
+        "ExponentialDecay: 'k' must be given alone, or 'gamma' in its place, got (1.0, 0.5).",
+    ),
+    (lambda: ExponentialDecay(-0.1), "ExponentialDecay: 'k' must be a number >= 0, got -0.1."),
+    (lambda: ExponentialDecay(gamma=2), "ExponentialDecay: 'gamma' must be a number in (0, 1], got 2."),
+    (
+        lambda: CosineAnnealing(t_max=-5),
+        "CosineAnnealing: 't_max' must be a positive integer or None (the whole run), got -5.",
+    ),
+    (lambda: CosineAnnealing(eta_min=-1), "CosineAnnealing: 'eta_min' must be a number >= 0, got -1."),
+    (
+        lambda: CosineAnnealing(eta_min_ratio=1.5),
+        "CosineAnnealing: 'eta_min_ratio' must be a number in [0, 1] or None, got 1.5.",
+    ),
+    (
+        lambda: CosineAnnealing(eta_min=0.1, eta_min_ratio=0.5),
+        "CosineAnnealing: 'eta_min_ratio' must be None beside eta_min=0.1, got 0.5.",
+    ),
+    (lambda: CosineRestarts(0), "CosineRestarts: 't_0' must be a positive integer, got 0."),
+    (lambda: CosineRestarts(1, 0), "CosineRestarts: 't_mult' must be a positive integer, got 0."),
+    (lambda: CosineRestarts(1, decay=0), "CosineRestarts: 'decay' must be a number in (0, 1], got 0."),
+    (lambda: CyclicalLR(-1, step_size=1), "CyclicalLR: 'eta_min' must be a number >= 0, got -1."),
+    (
+        lambda: CyclicalLR(1, 0.5, step_size=1),
+        "CyclicalLR: 'eta_max' must be a number >= eta_min (1.0) or None (each group's own LR), got 0.5.",
+    ),
+    (lambda: CyclicalLR(0, step_size=0), "CyclicalLR: 'step_size' must be a positive integer, got 0."),
+    (
+        lambda: CyclicalLR(0, step_size=1, step_size_down=0),
+        "CyclicalLR: 'step_size_down' must be a positive integer or None (the same), got 0.",
+    ),
+    (
+        lambda: CyclicalLR(0, step_size=1, mode="square"),  # type: ignore[arg-type]
+        "CyclicalLR: 'mode' must be 'triangular' or 'triangular2' or 'exp_range' or 'cosine', got 'square'.",
+    ),
+    (lambda: CyclicalLR(0, step_size=1, gamma=2), "CyclicalLR: 'gamma' must be a number in (0, 1], got 2."),
+    (
+        lambda: CyclicalLR(0, step_size=1, momentum=(0.9, 0.8)),
+        "CyclicalLR: 'momentum' must be a pair (low, high) of numbers with 0 <= low <= high < 1, or None, got 0.8.",
+    ),
+    (lambda: ReduceOnPlateau(""), "ReduceOnPlateau: 'monitor' must be the name of a metric, got ''."),
+    (
+        lambda: ReduceOnPlateau(mode="auto"),  # type: ignore[arg-type]
+        "ReduceOnPlateau: 'mode' must be 'min' or 'max', got 'auto'.",
+    ),
+    (lambda: ReduceOnPlateau(factor=1), "ReduceOnPlateau: 'factor' must be a number in (0, 1), got 1."),
+    (lambda: ReduceOnPlateau(patience=0), "ReduceOnPlateau: 'patience' must be a positive integer, got 0."),
+    (lambda: ReduceOnPlateau(threshold=-1), "ReduceOnPlateau: 'threshold' must be a number >= 0, got -1."),
+    (
+        lambda: ReduceOnPlateau(threshold_mode="x"),  # type: ignore[arg-type]
+        "ReduceOnPlateau: 'threshold_mode' must be 'rel' or 'abs', got 'x'.",
+    ),
+    (lambda: ReduceOnPlateau(cooldown=-1), "ReduceOnPlateau: 'cooldown' must be an integer >= 0, got -1."),
+    (lambda: ReduceOnPlateau(min_lr=-1), "ReduceOnPlateau: 'min_lr' must be a number >= 0, got -1."),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), VALUES, ids=[message for _, message in VALUES])
+def test_a_wrong_value_is_refused_in_the_constructor(make: Callable[[], LRSchedule], message: str) -> None:
+    with pytest.raises(ValueError, match="must be") as refused:
+        make()
+    assert str(refused.value) == message
+
+
+def test_a_schedule_without_a_formula_says_so() -> None:
+    with pytest.raises(NotImplementedError, match=r"LRSchedule must implement lr_at\(t, base_lr\)"):
+        LRSchedule().lr_at(0, 1.0)
+
+
+def test_a_length_that_only_a_run_knows() -> None:
+    with pytest.raises(
+        MisconfigurationException, match="'t_max' is None, which only a Trainer can turn into intervals"
+    ):
+        CosineAnnealing().lr_at(0, 1.0)
