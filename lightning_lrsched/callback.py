@@ -286,7 +286,7 @@ class LRCallback(Callback, ABC):
             for groups in fit.driven:
                 groups.base_lrs = [self._history.restart[1]] * len(groups.base_lrs)
         for groups in fit.driven:
-            groups.adopt(0, self._history.late.get(groups.index, {}))
+            groups.restore(self._history.late.get(groups.index, {}))
         if self.log_lr and not any(_is_a(callback, "LearningRateMonitor") for callback in _callbacks(trainer)):
             fit.logbook = Logbook(trainer, type(self).__name__, self._history.logged)
             fit.logbook.name(fit.driven, self.momentum is not None)
@@ -332,7 +332,7 @@ class LRCallback(Callback, ABC):
                 each.write_momentum(momentum)
 
     def _adopt(self, fit: _Fit, groups: DrivenGroups, t: int) -> None:
-        groups.adopt(t)
+        groups.adopt(t, self._moment(t, groups.distinct))
         self._history.late[groups.index] = groups.late
         if fit.logbook is not None:
             fit.logbook.name(fit.driven, self.momentum is not None)
@@ -450,7 +450,7 @@ class LRCallback(Callback, ABC):
             lr = float(groups.groups()[0]["lr"])
             self._history.restart = (self._t(trainer, fit, groups), lr)
             groups.base_lrs = [lr] * len(groups.base_lrs)
-            groups.adopt(0)
+            groups.restore({})
 
     # ---- the monitored metric: each value is judged once, when it is new
 

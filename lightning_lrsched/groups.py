@@ -38,7 +38,6 @@ class DrivenGroups:
         configured = "initial_lr" if scheduler_taken_off else "lr"
         self.base_lrs = [float(group[configured]) for group in self.groups()]
         self.t: int | None = None
-        self.moment: Moment | None = None
         self.lrs: list[float] = []
         self._look()
 
@@ -47,6 +46,7 @@ class DrivenGroups:
         return groups if self.selected is None else [groups[index] for index in self.selected]
 
     def _look(self) -> None:
+        self.moment: Moment | None = None
         self._list = self.optimizer.param_groups
         self._count = len(self._list)
         self._has_tensors = any(isinstance(group["lr"], Tensor) for group in self._list)
@@ -58,29 +58,33 @@ class DrivenGroups:
         groups = self.optimizer.param_groups
         return groups is not self._list or len(groups) != self._count
 
-    def adopt(self, t: int, late: dict[int, LateGroup] | None = None) -> None:
-        """Take the groups as they are now; those beyond the known ones came at ``t`` and keep their LR there.
-
-        Before the first batch ``late`` says which came late in an earlier process; the others are plain groups.
-        """
-        if self.selected is None:
-            del self.base_lrs[len(self.optimizer.param_groups) :]
-            self.late = {index: group for index, group in self.late.items() if index < len(self.base_lrs)}
-            for index, group in list(enumerate(self.optimizer.param_groups))[len(self.base_lrs) :]:
-                lr = float(group["lr"])
-                self.base_lrs.append(lr)
-                if late is None:
-                    self.late[index] = LateGroup(lr, t, self._share() or 1.0)  # an LR of 0 has no multiples
-                elif index in late:
-                    self.late[index] = late[index]
-        self.moment = None
+    def restore(self, late: dict[int, LateGroup]) -> None:
+        """Take the groups as they are before the first batch; ``late`` came during the run, in an earlier process."""
+        self._count_in()
+        self.late = {index: group for index, group in late.items() if index < len(self.base_lrs)}
         self._look()
 
-    def _share(self) -> float:
+    def adopt(self, t: int, moment: Moment) -> None:
+        """Take the groups as they are during the run: new ones came at ``t``, and keep their LR there."""
+        share = self._share(moment) or 1.0  # an LR of 0 has no multiples
+        for index in self._count_in():
+            self.late[index] = LateGroup(self.base_lrs[index], t, share)
+        self.late = {index: group for index, group in self.late.items() if index < len(self.base_lrs)}
+        self._look()
+
+    def _count_in(self) -> range:
+        """Note the LR of groups that came, and forget those that went."""
+        known = len(self.base_lrs)
+        if self.selected is None:
+            groups = self.optimizer.param_groups
+            self.base_lrs = self.base_lrs[: len(groups)] + [float(group["lr"]) for group in groups[known:]]
+        return range(known, len(self.base_lrs))
+
+    def _share(self, moment: Moment) -> float:
         """The share of its base LR that a plain group trains at."""
-        for index, (lr, base_lr) in enumerate(zip(self.lrs, self.base_lrs, strict=False)):
+        for index, base_lr in enumerate(self.base_lrs):
             if index not in self.late and base_lr > 0.0:
-                return lr / base_lr
+                return moment.at(base_lr) / base_lr
         return 1.0
 
     def write(self, t: int, moment: Moment) -> bool:
@@ -91,7 +95,7 @@ class DrivenGroups:
         self.moment = moment
         self.lrs = moment.of(self.base_lrs)
         if self.late:
-            share = self._share()
+            share = self._share(moment)
             for index, late in self.late.items():
                 self.lrs[index] = late.lr if t == late.t else late.lr * (share / late.share)
         self._assign(self.lrs)
@@ -109,7 +113,7 @@ class DrivenGroups:
         found = [group["lr"] for group in self.groups()]
         if all(isinstance(there, Tensor) or there == lr for there, lr in zip(found, self.lrs, strict=True)):
             return False
-        self._look()
+        self._has_tensors = True  # look at each group before writing
         self._assign(self.lrs)
         return True
 

@@ -1,0 +1,271 @@
+"""Parameter groups that come and go, layer-wise LRs, and tensor LRs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cases import CASES
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import BackboneFinetuning
+from models import Recorder, saver, trainer
+from torch import Tensor, nn
+
+from lightning_lrsched import CosineAnnealing, ExponentialDecay, StepDecay
+
+
+class Grows(Recorder):
+    """A second group with its own LR joins the optimizer after ``after`` updates."""
+
+    def __init__(self, after: int = 2, hook: str = "on_train_batch_end", lr: float = 0.1, **kw: Any) -> None:
+        super().__init__(**kw)
+        self.late = nn.Linear(2, 1)
+        self.after, self.hook, self.lr = after, hook, lr
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.layer.parameters(), lr=1.0)
+
+    def grow(self) -> None:
+        optimizer: Any = self.trainer.optimizers[0]
+        if self.trainer.global_step == self.after and len(optimizer.param_groups) == 1:
+            optimizer.add_param_group({"params": list(self.late.parameters()), "lr": self.lr})
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.regrow = len(checkpoint["optimizer_states"][0]["param_groups"]) == 2
+
+    def on_fit_start(self) -> None:
+        if getattr(self, "regrow", False):
+            self.trainer.optimizers[0].add_param_group({"params": list(self.late.parameters()), "lr": 7.0})
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        if self.hook == "on_train_batch_end":
+            self.grow()
+
+    def on_train_batch_start(self, *args: Any) -> None:
+        if self.hook == "on_train_batch_start":
+            self.grow()
+
+    @property
+    def late_lrs(self) -> list[float]:
+        return [lrs[1] for lrs in self.used if isinstance(lrs, list)]
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_train_batch_start"])
+def test_a_late_group_keeps_its_lr_once_and_then_follows_in_proportion(hook: str, tmp_path: Path) -> None:
+    model = Grows(hook=hook, batches=6)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=1).fit(model)
+    assert model.used[:2] == [1.0, 0.5]
+    assert model.late_lrs[0] == 0.1
+    assert model.late_lrs == pytest.approx([0.1, 0.05, 0.025, 0.0125])
+
+
+def test_a_late_group_by_epochs(tmp_path: Path) -> None:
+    model = Grows(after=3, batches=2)  # in the middle of epoch 1
+    trainer(tmp_path, StepDecay(1, 0.5), max_epochs=4).fit(model)
+    assert model.late_lrs == pytest.approx([0.1, 0.05, 0.05, 0.025, 0.025])
+
+
+def test_a_floor_and_a_warmup_scale_a_late_group_with_the_rest(tmp_path: Path) -> None:
+    model = Grows(after=1, batches=6)
+    trainer(tmp_path, CosineAnnealing(2, eta_min=0.5, interval="step", warmup=3), max_epochs=1).fit(model)
+    plain = [lrs[0] for lrs in model.used if isinstance(lrs, list)]
+    assert plain == pytest.approx([0.5, 0.75, 1.0, 0.75, 0.5])
+    assert model.late_lrs == pytest.approx([0.1, 0.15, 0.2, 0.15, 0.1])
+
+
+def test_an_lr_of_zero_has_no_multiples(tmp_path: Path) -> None:
+    """A group that comes while the schedule stands at 0 counts its LR as a base LR."""
+    model = Grows(after=1, batches=6)
+    schedule = StepDecay(2, 0.5, interval="step", warmup=2, warmup_start_factor=0.0)
+    model.after = 0
+    model.hook = "on_train_batch_start"
+    trainer(tmp_path, schedule, max_epochs=1).fit(model)
+    assert model.late_lrs == pytest.approx([0.1, 0.05, 0.1, 0.1, 0.05, 0.05])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_schedule_takes_a_late_group_also_after_a_resume(case: Any, tmp_path: Path) -> None:
+    def run(*callbacks: Any, ckpt_path: Path | None = None) -> list[Any]:
+        model = Grows(batches=3, val_batches=1)
+        schedule = case.make(interval="step")
+        trainer(tmp_path, schedule, *callbacks, max_epochs=3).fit(model, ckpt_path=ckpt_path)
+        return model.used
+
+    full = run(saver(tmp_path))
+    assert full[2][1] == 0.1
+    assert all(lr >= 0 for lrs in full[2:] for lr in lrs)
+    for step in (1, 4, 5, 7):  # the checkpoint of step 2 is saved just before the group comes
+        assert run(ckpt_path=tmp_path / f"{step}.ckpt") == full[step:], step
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["schedule first", "finetuning first"])
+def test_backbone_finetuning(first: bool, tmp_path: Path) -> None:
+    class Finetuned(Recorder):
+        def __init__(self) -> None:
+            super().__init__(batches=2)
+            self.backbone = nn.Linear(2, 2)
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(filter(lambda p: p.requires_grad, self.parameters()), lr=1.0)
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            return self.layer(self.backbone(batch)).pow(2).mean() * 1e-3
+
+    def run(*callbacks: Any, ckpt_path: Path | None = None) -> list[Any]:
+        own = [
+            StepDecay(1, 0.5),
+            BackboneFinetuning(unfreeze_backbone_at_epoch=2, backbone_initial_ratio_lr=0.1, lambda_func=lambda e: 3.0),
+        ]
+        model = Finetuned()
+        trainer(tmp_path, *own[:: 1 if first else -1], *callbacks, max_epochs=5).fit(model, ckpt_path=ckpt_path)
+        return model.used
+
+    full = run(saver(tmp_path))
+    assert full[:4] == [1.0, 1.0, 0.5, 0.5]
+    assert full[4:] == [pytest.approx([lr, lr / 10]) for lr in (0.25, 0.25, 0.125, 0.125, 0.0625, 0.0625)]
+    # at 4 Lightning resumes inside epoch 2 without its on_train_epoch_start, and BackboneFinetuning never unfreezes
+    for step in (1, 2, 3, 5, 6, 7, 8, 9):
+        assert run(ckpt_path=tmp_path / f"{step}.ckpt") == full[step:], step
+
+
+def test_a_replaced_list_of_groups_is_driven_on(tmp_path: Path) -> None:
+    class Replaces(Recorder):
+        def on_train_batch_end(self, *args: Any) -> None:
+            optimizer: Any = self.trainer.optimizers[0]
+            optimizer.load_state_dict(optimizer.state_dict())
+            optimizer.param_groups = [dict(group) for group in optimizer.param_groups]
+
+    model = Replaces()
+    trainer(tmp_path, StepDecay(2, 0.5, interval="step"), max_epochs=1).fit(model)
+    assert model.used == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125]
+
+
+def test_two_hundred_layer_wise_lrs_keep_their_ratios(tmp_path: Path) -> None:
+    lrs = [0.9**i for i in range(200)]
+
+    class Deep(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rest = nn.ParameterList([nn.Parameter(torch.zeros(1)) for _ in lrs[1:]])
+
+        def configure_optimizers(self) -> Any:
+            parts = [list(self.layer.parameters()), *([p] for p in self.rest)]
+            return torch.optim.SGD([{"params": p, "lr": lr} for p, lr in zip(parts, lrs, strict=True)])
+
+    model = Deep()
+    trainer(tmp_path, ExponentialDecay(gamma=0.5, interval="step"), max_epochs=1).fit(model)
+    assert model.used == [[lr * 0.5**t for lr in lrs] for t in range(7)]
+
+
+def test_some_groups_by_name_and_index_leave_the_others_alone(tmp_path: Path) -> None:
+    def groups(params: Any) -> Any:
+        weight, bias = params
+        return torch.optim.SGD([{"params": [weight], "name": "w"}, {"params": [bias], "name": "b"}], lr=1.0)
+
+    for selection in ("b", ["b"], 1, [1, "b"]):
+        model = Recorder(groups, batches=3)
+        trainer(tmp_path, StepDecay(1, 0.5, interval="step", param_groups=selection), max_epochs=1).fit(model)
+        assert model.used == [[1.0, 1.0], [1.0, 0.5], [1.0, 0.25]]
+
+
+class TensorLR(Recorder):
+    def __init__(self, shared: bool = False, capturable: bool = True) -> None:
+        super().__init__()
+        self.shared, self.capturable = shared, capturable
+        self.tensors: list[set[int]] = []
+
+    def configure_optimizers(self) -> Any:
+        weight, bias = self.parameters()
+        one = torch.tensor(0.5)
+        groups = [{"params": [weight], "lr": one}, {"params": [bias], "lr": one if self.shared else torch.tensor(0.25)}]
+        return torch.optim.SGD(groups, fused=True)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        assert all(isinstance(group["lr"], Tensor) for group in optimizer.param_groups)
+        self.tensors.append({id(group["lr"]) for group in optimizer.param_groups})
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_tensor_lrs_are_written_in_place_and_stay_the_same_objects(shared: bool, tmp_path: Path) -> None:
+    model = TensorLR(shared)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=1).fit(model)
+    other = 0.5 if shared else 0.25
+    assert model.used == [[0.5 / 2**t, other / 2**t] for t in range(7)]
+    assert len(model.tensors[0]) == (1 if shared else 2)
+    assert all(tensors == model.tensors[0] for tensors in model.tensors)
+
+
+def test_a_shared_tensor_is_written_once_an_update(tmp_path: Path, monkeypatch: Any) -> None:
+    fills: list[float] = []
+    fill = Tensor.fill_
+    model = TensorLR(shared=True)
+
+    class Counts(Callback):
+        def on_train_start(self, *args: Any) -> None:
+            monkeypatch.setattr(Tensor, "fill_", lambda t, value: (fills.append(value), fill(t, value))[1])
+
+    trainer(tmp_path, Counts(), StepDecay(1, 0.5, interval="step", log_lr=False), max_epochs=1).fit(model)
+    monkeypatch.undo()
+    assert [value for value in fills if 0 < value < 0.5] == [0.5 / 2**t for t in range(1, 8)]
+
+
+def test_tensor_lrs_are_not_read_back_in_the_hot_path(tmp_path: Path, monkeypatch: Any) -> None:
+    schedule = StepDecay(1, 0.5, interval="step", log_lr=False)
+    read: list[Any] = []
+    inside = [False]
+
+    class Brackets(Callback):
+        """Notes readings of tensors while the schedule's own hook runs."""
+
+        def on_train_start(self, *args: Any) -> None:
+            hook = schedule.on_train_batch_start
+
+            def watched(*args: Any) -> None:
+                inside[0] = True
+                hook(*args)
+                inside[0] = False
+
+            monkeypatch.setattr(schedule, "on_train_batch_start", watched)
+            for name in ("item", "__float__", "__eq__", "tolist", "cpu"):
+                real = getattr(Tensor, name)
+
+                def noted(tensor: Tensor, *args: Any, real: Any = real) -> Any:
+                    if inside[0]:
+                        read.append(tensor)
+                    return real(tensor, *args)
+
+                monkeypatch.setattr(Tensor, name, noted)
+
+    model = TensorLR()
+    trainer(tmp_path, schedule, Brackets(), max_epochs=2).fit(model)
+    monkeypatch.undo()
+    assert len(model.used) == 14 and read == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_a_compiled_step_recompiles_at_most_once_over_1000_lrs() -> None:
+    from torch._dynamo.testing import CompileCounter
+
+    from lightning_lrsched.groups import DrivenGroups
+
+    weight = nn.Parameter(torch.ones(3))
+    weight.grad = torch.ones(3)
+    optimizer = torch.optim.SGD([weight], lr=torch.tensor(1.0))
+    driven = DrivenGroups(0, optimizer, None, False)
+    schedule = ExponentialDecay(gamma=0.99)
+    counter = CompileCounter()
+    torch._dynamo.reset()
+
+    @torch.compile(backend=counter)
+    def step() -> None:
+        optimizer.step()
+
+    for t in range(1000):
+        driven.write(t, schedule.line(t))
+        step()
+    torch._dynamo.reset()
+    assert counter.frame_count <= 2
+    assert float(weight.detach()[0]) == pytest.approx(1 - (1 - 0.99**1000) / 0.01, rel=1e-4)

@@ -1,0 +1,59 @@
+"""The recipes run as a user runs them, small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from recipes import xor
+
+SMALL = ["--seeds", "2", "--hidden", "4", "--accelerator", "cpu", "--devices", "1"]
+
+
+def scalars(run: Path, tag: str) -> list[tuple[int, float]]:
+    """The (step, value) points of one run's event file."""
+    events = EventAccumulator(str(run)).Reload()
+    return [(point.step, point.value) for point in events.Scalars(tag)]
+
+
+def test_xor_prints_one_row_per_schedule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    xor.main([*SMALL, "--epochs", "3", "--logdir", str(tmp_path)])
+    out, _ = capsys.readouterr()
+    header, *rows, last = out.splitlines()
+    assert header.split() == ["schedule", "converged", "epochs:", "median", "(range)", "said"]
+    assert [row.split()[0] for row in rows] == list(xor.SCHEDULES)
+    assert [row.split()[-1] for row in rows] == ["70", "60", "50", "50", "40", "-"]
+    assert all(" of 2 " in row for row in rows)
+    assert last == f"tensorboard --logdir {tmp_path}"
+    runs = {str(file.parent.relative_to(tmp_path)) for file in tmp_path.rglob("events.out.tfevents.*")}
+    assert runs == {f"{name}/seed{seed}" for name in xor.SCHEDULES for seed in (0, 1)}
+
+
+def test_xor_logs_the_learning_rate_of_every_epoch(tmp_path: Path) -> None:
+    xor.main([*SMALL, "--epochs", "41", "--schedule", "step", "--logdir", str(tmp_path)])
+    lr = scalars(tmp_path / "step/seed0", "lr-Adam")
+    val_loss = scalars(tmp_path / "step/seed0", "val_loss")
+    assert [value for _, value in lr] == pytest.approx([0.1] * 20 + [0.01] * 20 + [0.001])
+    assert [step for step, _ in lr] == [step for step, _ in val_loss] == list(range(41))
+
+
+def test_xor_converges_on_a_wide_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    xor.main([*SMALL, "--hidden", "8", "--epochs", "40", "--schedule", "cosine", "--logdir", str(tmp_path)])
+    assert "2 of 2" in capsys.readouterr().out
+    assert scalars(tmp_path / "cosine/seed1", "val_loss")[-1][1] < xor.LOSS_BOUND
+    assert scalars(tmp_path / "cosine/seed1", "val_accuracy")[-1][1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--schedule", "cosin"], "argument --schedule: invalid choice: 'cosin' (choose from"),
+        (["--seeds", "0"], "--seeds, --hidden and --epochs must be at least 1"),
+    ],
+)
+def test_xor_refuses_what_it_cannot_run(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        xor.main(arguments)
+    assert message in capsys.readouterr().err.splitlines()[-1]
