@@ -60,6 +60,7 @@ class DrivenGroups:
 
     def restore(self, late: dict[int, LateGroup]) -> None:
         """Take the groups as they are before the first batch; ``late`` came during the run, in an earlier process."""
+        self.t = None
         self._count_in()
         self.late = {index: group for index, group in late.items() if index < len(self.base_lrs)}
         self._look()

@@ -1,0 +1,205 @@
+"""Others who write the LR: for each the documented outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    EMAWeightAveraging,
+    LearningRateFinder,
+    StochasticWeightAveraging,
+)
+from lightning.pytorch.tuner import Tuner
+from models import Recorder, saver, trainer
+from torch.utils.data import DataLoader
+
+from lightning_lrsched import CosineAnnealing, ReduceOnPlateau, StepDecay
+
+pytestmark = [
+    # a finder trains one run inside another
+    pytest.mark.filterwarnings("ignore:.*`log_every_n_steps`"),
+    pytest.mark.filterwarnings("ignore:Trying to infer the `batch_size`"),
+]
+
+
+class Tunable(Recorder):
+    def __init__(self, batches: int = 6, schedulers: Any = None) -> None:
+        super().__init__(batches=batches)
+        self.lr, self.batch_size = 1.0, 2
+        self.schedulers = schedulers
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), lr=self.lr)
+        return optimizer if self.schedulers is None else ([optimizer], self.schedulers(optimizer))
+
+    def train_dataloader(self) -> Any:
+        data = torch.randn(self.batches * 2, 2, generator=torch.Generator().manual_seed(1))
+        return DataLoader(data, batch_size=self.batch_size)  # type: ignore[arg-type]
+
+
+def after_search(model: Tunable) -> list[float]:
+    """The first LRs of the run itself, after those of the search, in shares of the suggestion."""
+    assert model.lr != 1.0
+    return [lr / model.lr for lr in model.used[-model.batches :][:6]]
+
+
+def test_swa_takes_over_and_is_told_once(tmp_path: Path, caplog: Any) -> None:
+    model = Recorder(batches=2)
+    swa = StochasticWeightAveraging(swa_lrs=0.3, swa_epoch_start=3, annealing_epochs=1, annealing_strategy="linear")
+    trainer(tmp_path, StepDecay(1, 0.5), swa, max_epochs=6).fit(model)
+    assert model.used[:6] == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+    assert model.used[8:] == [0.3] * 4
+    assert model.used[6] == model.used[7]  # nobody alternates within an epoch
+    told = [m for m in caplog.messages if m.startswith("StepDecay")]
+    assert told == ["StepDecay: SWALR was installed on SGD during the fit and owns its LR from here on."]
+
+
+def test_weight_averaging_leaves_the_lr_alone(tmp_path: Path) -> None:
+    model = Recorder(batches=2)
+    trainer(tmp_path, EMAWeightAveraging(), StepDecay(1, 0.5), max_epochs=3).fit(model)
+    assert model.used == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_lr_finder_before_or_after_the_schedule(order: int, tmp_path: Path, recwarn: Any) -> None:
+    finder = LearningRateFinder(num_training_steps=30, early_stop_threshold=None)
+    model = Tunable(batches=32)
+    schedule = StepDecay(2, 0.5, interval="step")
+    trainer(tmp_path, *[finder, schedule][::order], max_epochs=1).fit(model)
+    assert after_search(model) == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+    assert not [w for w in recwarn if "changed since" in str(w.message)]
+
+
+def test_lr_finder_that_searches_again_at_an_epoch(tmp_path: Path) -> None:
+    """The subclass of Lightning's documentation: base = the new suggestion and t = 0, also after a resume."""
+    suggestions: list[float] = []
+
+    class AtEpochs(LearningRateFinder):
+        def on_fit_start(self, *args: Any) -> None:
+            return
+
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            if trainer.current_epoch in (0, 2):
+                self.lr_find(trainer, pl_module)
+                suggestions.append(pl_module.lr)
+
+    def finder() -> LearningRateFinder:
+        return AtEpochs(num_training_steps=20, early_stop_threshold=None)
+
+    class Marks(Tunable):
+        marks: list[int]
+
+        def on_train_epoch_start(self) -> None:
+            if len(self.trainer.callbacks) > 1:  # not inside the search
+                self.marks = [*getattr(self, "marks", []), len(self.used)]
+
+    def run(*callbacks: Any, ckpt_path: Path | None = None) -> Marks:
+        model = Marks(batches=22)
+        schedule = StepDecay(1, 0.5, interval="step")
+        trainer(tmp_path, finder(), schedule, *callbacks, max_epochs=4).fit(model, ckpt_path=ckpt_path)
+        return model
+
+    model = run(saver(tmp_path))
+    epochs = [model.used[mark : mark + 22] for mark in model.marks]
+    first, second = suggestions
+    assert epochs[0] == [first / 2**t for t in range(22)]
+    assert epochs[1] == [first / 2**t for t in range(22, 44)]
+    assert epochs[2] == [second / 2**t for t in range(22)]
+    assert epochs[3] == [second / 2**t for t in range(22, 44)]
+    assert run(ckpt_path=tmp_path / "86.ckpt").used == [second / 2**42, second / 2**43]
+
+
+def test_tuner_lr_find_then_fit(tmp_path: Path) -> None:
+    model = Tunable(batches=32)
+    fit = trainer(tmp_path, StepDecay(2, 0.5, interval="step"), max_epochs=1)
+    Tuner(fit).lr_find(model, num_training=30, early_stop_threshold=None)
+    fit.fit(model)
+    assert after_search(model) == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_batch_size_finder(tmp_path: Path) -> None:
+    model = Tunable(batches=8)
+    finder = BatchSizeFinder(mode="power", steps_per_trial=1, init_val=2, max_trials=2)
+    schedule = CosineAnnealing(interval="step")
+    trainer(tmp_path, schedule, finder, max_epochs=2).fit(model)
+    updates = 2 * (16 // model.batch_size)
+    assert model.used[-updates] == 1.0
+    middle = model.used[-updates // 2]
+    assert middle == pytest.approx(0.5)
+
+
+def test_replace_scheduler_takes_torchs_off_for_the_fit(tmp_path: Path, caplog: Any) -> None:
+    def warmup(optimizer: Any) -> list[Any]:
+        return [torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=3)]
+
+    model = Tunable(schedulers=warmup)
+    fit = trainer(tmp_path, StepDecay(2, 0.5, interval="step", replace_scheduler=True), saver(tmp_path), max_epochs=1)
+    fit.fit(model)
+    assert model.used == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]  # from 1.0, not from the 0.1 that LinearLR had set
+    assert fit.lr_scheduler_configs == []
+    assert "StepDecay: took LinearLR off for this fit." in caplog.messages
+    resumed = Tunable(schedulers=warmup)
+    schedule = StepDecay(2, 0.5, interval="step", replace_scheduler=True)
+    trainer(tmp_path, schedule, max_epochs=1).fit(resumed, ckpt_path=tmp_path / "3.ckpt")
+    assert resumed.used == [0.5, 0.25, 0.25]
+
+
+def test_replace_scheduler_keeps_a_stand_in_for_a_module_that_steps_by_hand(tmp_path: Path) -> None:
+    class ByHand(Tunable):
+        def __init__(self) -> None:
+            super().__init__(schedulers=lambda optimizer: [torch.optim.lr_scheduler.StepLR(optimizer, 1)])
+            self.automatic_optimization = False
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            optimizer: Any = self.optimizers()
+            scheduler: Any = self.lr_schedulers()
+            self.used.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+            assert scheduler.get_last_lr() == [optimizer.param_groups[0]["lr"]]
+
+    model = ByHand()
+    schedule = StepDecay(2, 0.5, interval="step", replace_scheduler=True)
+    trainer(tmp_path, schedule, saver(tmp_path), max_epochs=1).fit(model)
+    assert model.used == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+    resumed = ByHand()
+    schedule = StepDecay(2, 0.5, interval="step", replace_scheduler=True)
+    trainer(tmp_path, schedule, max_epochs=1).fit(resumed, ckpt_path=tmp_path / "4.ckpt")
+    assert resumed.used == [0.25, 0.25]
+
+
+class Edits(Callback):
+    """A user's own hand on the LR, at the start of batch 3."""
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step == 3:
+            trainer.optimizers[0].param_groups[0]["lr"] *= 10
+
+
+def test_an_edit_of_the_lr_lasts_until_the_schedules_next_change(tmp_path: Path) -> None:
+    model = Recorder(batches=6)
+    trainer(tmp_path, StepDecay(2, 0.5, interval="step"), Edits(), max_epochs=1).fit(model)
+    assert model.used == [1.0, 1.0, 0.5, 5.0, 0.25, 0.25]
+
+
+def test_an_edit_is_undone_at_the_next_epoch_at_the_latest_and_told_once(tmp_path: Path, caplog: Any) -> None:
+    model = Recorder(batches=6)
+    trainer(tmp_path, StepDecay(5, 0.5), Edits(), max_epochs=3).fit(model)
+    assert model.used == [1.0, 1.0, 1.0, 10.0, 10.0, 10.0] + [1.0] * 12
+    assert [m for m in caplog.messages if m.startswith("StepDecay")] == [
+        "StepDecay: other code changed an LR of SGD; the schedule put its own back, as it will at every change and"
+        " every epoch."
+    ]
+
+
+def test_plateau_reductions_survive_a_warmup_and_an_edit(tmp_path: Path) -> None:
+    model = Recorder(batches=2, val_batches=1)
+    schedule = ReduceOnPlateau(patience=1, factor=0.5, warmup=2)
+    trainer(tmp_path, schedule, Edits(), max_epochs=6).fit(model)
+    thirds = [1 / 3, 1 / 3, 2 / 3, 2 / 3 * 10]
+    assert model.used == pytest.approx([*thirds, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25])
