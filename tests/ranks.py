@@ -1,0 +1,76 @@
+"""Two processes of one fit: ``python ranks.py STRATEGY DEVICES FOLDER [CHECKPOINT]`` writes what each rank used."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import CSVLogger
+from models import Recorder, trainer
+
+from lightning_lrsched import ReduceOnPlateau, StepDecay
+
+VALIDATIONS = 20
+
+
+def groups(params: Any) -> Any:
+    weight, bias = params
+    return torch.optim.SGD([{"params": [weight], "name": "a"}, {"params": [bias], "name": "b"}], lr=1.0)
+
+
+class Save(Checkpoint):
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / f"{trainer.global_step}.ckpt")
+
+
+class Ranked(Recorder):
+    """Each rank sees another val_loss, and rank 1 none from epoch ``missing`` on."""
+
+    missing = VALIDATIONS
+
+    def __init__(self) -> None:
+        super().__init__(groups, batches=2, val_batches=2)
+        self.after_validation: list[float] = []
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        epoch, rank = self.trainer.current_epoch, self.trainer.global_rank
+        if rank == 0 or epoch < self.missing:
+            # alone, rank 0 would never reduce and rank 1 always
+            self.log("val_loss", (1.0 + 0.2 * (epoch % 2)) if rank else 1.0 / (epoch + 1))
+
+    def on_train_epoch_end(self) -> None:
+        self.after_validation.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_fit_end(self) -> None:
+        out = Path(self.trainer.default_root_dir) / f"rank{self.trainer.global_rank}.json"
+        out.write_text(json.dumps({"used": self.used, "after_validation": self.after_validation}))
+
+
+def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None) -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    model = Ranked()
+    model.missing = 3 if "missing" in folder else VALIDATIONS
+    plateau = ReduceOnPlateau(patience=2, factor=0.5, threshold=0.0, param_groups="a")
+    steps = StepDecay(3, 0.5, interval="step", param_groups="b")
+    trainer(
+        folder,
+        plateau,
+        steps,
+        *([] if checkpoint else [Save()]),
+        strategy=strategy,
+        devices=int(devices),
+        max_epochs=VALIDATIONS,
+        logger=CSVLogger(folder, name="", version="csv"),
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+    ).fit(model, ckpt_path=checkpoint)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
