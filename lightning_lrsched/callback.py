@@ -61,11 +61,11 @@ class _Fit:
     edited: bool = False  # whether other code's edit of an LR was told
     found: list[object] = field(default_factory=list)  # what LR finders had found when last looked
     scale: float | None = None  # of the GradScaler, after the last update
-    momentum: float | None = None  # the last one written
     logbook: Logbook | None = None
     hooks: list[RemovableHandle] = field(default_factory=list)
-    # the monitored metric: its last value, which no longer counts, and where a new one comes from
+    # the monitored metric: its values before the epoch and before the validation, which count no more
     stale: object = None
+    stale_in_validation: object = None
     validated: bool = False
     from_validation: bool = False
     judged_epoch: int = -1
@@ -326,10 +326,8 @@ class LRCallback(Callback, ABC):
             self._adopt(fit, groups, t)
         if groups.write(t, self._moment(t, groups.distinct)) and fit.logbook is not None:
             fit.logbook.publish(fit.driven.index(groups), groups.lrs)
-        if self.momentum is not None and (momentum := self._momentum(t)) != fit.momentum:
-            fit.momentum = momentum
-            for each in fit.driven:
-                each.write_momentum(momentum)
+        if self.momentum is not None:
+            groups.write_momentum(self._momentum(t))
 
     def _adopt(self, fit: _Fit, groups: DrivenGroups, t: int) -> None:
         groups.adopt(t, self._moment(t, groups.distinct))
@@ -358,7 +356,7 @@ class LRCallback(Callback, ABC):
         if (book := fit.logbook) is not None:
             step = logged_step(trainer)
             if book.due(step, fit.epoch_began):
-                book.write(step, fit.driven, fit.momentum)
+                book.write(step, fit.driven)
                 self._history.logged = step
             fit.epoch_began = False
 
@@ -451,6 +449,7 @@ class LRCallback(Callback, ABC):
             self._history.restart = (self._t(trainer, fit, groups), lr)
             groups.base_lrs = [lr] * len(groups.base_lrs)
             groups.restore({})
+            self._history.late.pop(groups.index, None)
 
     # ---- the monitored metric: each value is judged once, when it is new
 
@@ -461,35 +460,35 @@ class LRCallback(Callback, ABC):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._in_validation(trainer)) is not None:
-            fit.stale = trainer.callback_metrics.get(str(self.monitor))
+            fit.stale_in_validation = trainer.callback_metrics.get(str(self.monitor))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._in_validation(trainer)) is None:
             return
         fit.validated = True
-        if self._judge_if_new(trainer, fit):
+        if self._judge_if_new(trainer, fit, fit.stale_in_validation):
             fit.from_validation = True
         elif self.monitor not in trainer.callback_metrics and math.isinf(trainer.num_training_batches):
             raise self._missing(trainer)  # no epoch will end and bring a training metric
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is not None and self.monitor is not None and not fit.from_validation:
-            self._judge_if_new(trainer, fit)
+            self._judge_if_new(trainer, fit, fit.stale)
 
     def _look_between_epochs(self, trainer: Trainer, fit: _Fit) -> None:
         ended = trainer.current_epoch - 1
         if not fit.from_validation and ended >= 0 and fit.judged_epoch != ended:
             # what a module logs in its own on_train_epoch_end arrives only now
-            judged = self._judge_if_new(trainer, fit, ended)
+            judged = self._judge_if_new(trainer, fit, fit.stale, ended)
             never = not judged and fit.judged_epoch < 0 and fit.epochs > 0
             if never and (fit.validated or not trainer.enable_validation):
                 raise self._missing(trainer)
         fit.epochs += 1
         fit.stale = trainer.callback_metrics.get(str(self.monitor))
 
-    def _judge_if_new(self, trainer: Trainer, fit: _Fit, epoch: int | None = None) -> bool:
+    def _judge_if_new(self, trainer: Trainer, fit: _Fit, stale: object, epoch: int | None = None) -> bool:
         value = trainer.callback_metrics.get(str(self.monitor))
-        new = value is not None and value is not fit.stale
+        new = value is not None and value is not stale
         number = float(value) if value is not None and new else 0.0
         if trainer.world_size > 1:  # every rank asks, so that none waits for an answer
             news, number = self._mean_over_ranks(trainer, new, number)
@@ -498,7 +497,6 @@ class LRCallback(Callback, ABC):
             new = news == 1.0
         if not new:
             return False
-        fit.stale = value
         fit.judged_epoch = trainer.current_epoch if epoch is None else epoch
         for groups in fit.driven[:1]:
             self._judge(number, self._t(trainer, fit, groups))

@@ -46,7 +46,8 @@ class DrivenGroups:
         return groups if self.selected is None else [groups[index] for index in self.selected]
 
     def _look(self) -> None:
-        self.moment: Moment | None = None
+        self.moment: Moment | None = None  # the last one written
+        self.momentum: float | None = None
         self._list = self.optimizer.param_groups
         self._count = len(self._list)
         self._has_tensors = any(isinstance(group["lr"], Tensor) for group in self._list)
@@ -103,6 +104,9 @@ class DrivenGroups:
         return True
 
     def write_momentum(self, value: float) -> None:
+        if value == self.momentum:
+            return
+        self.momentum = value
         for group in self.groups():
             if "betas" in group:
                 group["betas"] = (value, *group["betas"][1:])

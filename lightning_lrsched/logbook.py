@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import cast
 
 import torch
 from lightning.pytorch import Trainer
@@ -85,7 +86,7 @@ class Logbook:
         """At the Trainer's cadence and at the first batch of an epoch, so that a short run has its points too."""
         return step > self._last_step and self._every > 0 and (epoch_began or (step + 1) % self._every == 0)
 
-    def write(self, step: int, driven: list[DrivenGroups], momentum: float | None) -> None:
+    def write(self, step: int, driven: list[DrivenGroups]) -> None:
         """Send the LRs that the coming update uses to every logger."""
         self._last_step = step
         values = {
@@ -93,7 +94,7 @@ class Logbook:
             for groups, curves in zip(driven, self._curves, strict=True)
             for name, group in curves
         }
-        if momentum is not None:
-            values.update(dict.fromkeys(self._momentum, momentum))
+        for name, groups in zip(self._momentum, driven, strict=False):
+            values[name] = cast(float, groups.momentum)
         for logger in self._trainer.loggers:
             logger.log_metrics(values, step=step)

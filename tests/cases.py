@@ -1,4 +1,4 @@
-"""One row per public schedule, and more where one has several modes: the tests that take every schedule read them here."""
+"""One row per public schedule, more where one has several modes: the tests that take every schedule read them here."""
 
 from __future__ import annotations
 

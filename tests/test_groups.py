@@ -242,7 +242,8 @@ def test_tensor_lrs_are_not_read_back_in_the_hot_path(tmp_path: Path, monkeypatc
     model = TensorLR()
     trainer(tmp_path, schedule, Brackets(), max_epochs=2).fit(model)
     monkeypatch.undo()
-    assert len(model.used) == 14 and read == []
+    assert len(model.used) == 14
+    assert read == []
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")

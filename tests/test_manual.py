@@ -70,8 +70,8 @@ def test_a_schedule_per_optimizer_by_index_and_by_name(tmp_path: Path) -> None:
 
 
 def test_a_name_that_fits_two_optimizers_is_refused(tmp_path: Path) -> None:
+    model = GAN(torch.optim.SGD, torch.optim.SGD)
     with pytest.raises(MisconfigurationException) as refused:
-        model = GAN(torch.optim.SGD, torch.optim.SGD)
         trainer(tmp_path, StepDecay(1, optimizer="SGD"), max_epochs=1).fit(model)
     assert str(refused.value) == "StepDecay: optimizer 'SGD' fits several optimizers. There are: 0 (SGD), 1 (SGD)."
 
@@ -121,8 +121,8 @@ def test_another_schedule_takes_over_the_counts_of_the_one_before(tmp_path: Path
 def test_counts_that_no_schedule_kept_are_shared_out_with_a_warning(tmp_path: Path) -> None:
     trainer(tmp_path, saver(tmp_path), max_epochs=1).fit(GAN())
     model = GAN()
+    schedule = StepDecay(1, 0.5, interval="step", optimizer=0)
     with pytest.warns(UserWarning, match="how many of its 21 updates optimizer 0 made; taking an equal share, 10"):
-        schedule = StepDecay(1, 0.5, interval="step", optimizer=0)
         trainer(tmp_path, schedule, max_epochs=2).fit(model, ckpt_path=tmp_path / "21.ckpt")
     assert model.used_by["G"][0] == 1.0 / 2**10
 
