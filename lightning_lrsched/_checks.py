@@ -64,3 +64,9 @@ def which(owner: object, argument: str, value: object) -> int | str | None:
     if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= 0:
         return operator.index(value)
     refuse(owner, argument, "an index (from 0), a name or None (all of them)", value)
+
+
+def name(owner: object, argument: str, value: object, rule: str) -> str:
+    if not isinstance(value, str) or not value:
+        refuse(owner, argument, rule, value)
+    return value

@@ -1,4 +1,4 @@
-"""Where schedules meet Lightning: whose LR, when it is written, who else writes it, what a checkpoint keeps.
+"""Where schedules meet Lightning: when a value is written, who else writes it, what a checkpoint keeps.
 
 The only file that knows Lightning's hooks.
 """
@@ -7,47 +7,26 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, cast
 
-import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
-from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from . import _checks
 from ._arguments import arguments, constructor_call
 from .durations import Interval, Pace, RunLength
-from .groups import DrivenGroups, LateGroup, Moment
+from .groups import DrivenGroups, Moment
+from .history import History
 from .logbook import Logbook, logged_step
+from .monitor import Monitor
+from .ownership import TakenOff, claim, refuse_high_floor, title, unclaimed
 
 # arguments that do not change the curve: a resume with other values is nobody's concern
 _NO_CURVE = ("log_lr", "replace_scheduler")
-
-
-@dataclass
-class _History:
-    """What the Trainer does not know and a checkpoint therefore keeps: facts of the optimizers, not of a schedule."""
-
-    updates: dict[int, int] = field(default_factory=dict)  # of each optimizer, in manual optimization
-    skipped: int = 0  # updates that a GradScaler skipped
-    late: dict[int, dict[int, LateGroup]] = field(default_factory=dict)  # by optimizer and group
-    restart: tuple[int, float] | None = None  # t and base LR at which an LR finder began the schedule anew
-    logged: int = -1  # the last x of the loggers
-
-    def state(self) -> dict[str, Any]:
-        late = {index: {i: tuple(group) for i, group in groups.items()} for index, groups in self.late.items()}
-        return {**vars(self), "updates": dict(self.updates), "late": late}
-
-    @classmethod
-    def of(cls, state: Mapping[str, Any]) -> _History:
-        late = {index: {i: LateGroup(*group) for i, group in groups.items()} for index, groups in state["late"].items()}
-        return cls(**{**state, "updates": dict(state["updates"]), "late": late})
 
 
 @dataclass
@@ -56,24 +35,18 @@ class _Fit:
 
     driven: list[DrivenGroups]
     manual: bool
+    found: list[object]  # what LR finders had found when last looked
+    monitor: Monitor | None
     first_batch: bool = True  # of an epoch, or of what is left of one after a restart
     epoch_began: bool = False
-    edited: bool = False  # whether other code's edit of an LR was told
-    found: list[object] = field(default_factory=list)  # what LR finders had found when last looked
+    edited: bool = False  # whether other code's edit of a value was told
     scale: float | None = None  # of the GradScaler, after the last update
     logbook: Logbook | None = None
     hooks: list[RemovableHandle] = field(default_factory=list)
-    # the monitored metric: its values before the epoch and before the validation, which count no more
-    stale: object = None
-    stale_in_validation: object = None
-    validated: bool = False
-    from_validation: bool = False
-    judged_epoch: int = -1
-    epochs: int = 0
 
 
 class LRCallback(Callback, ABC):
-    """A callback that owns the LR of some parameter groups and asks a subclass what it should be."""
+    """A callback that owns a hyperparameter of some parameter groups and asks a subclass what it should be."""
 
     monitor: str | None = None
     momentum: tuple[float, float] | None = None
@@ -83,6 +56,7 @@ class LRCallback(Callback, ABC):
         interval: Interval,
         optimizer: int | str | None,
         param_groups: str | int | Sequence[str | int] | None,
+        hyperparameter: str,
         log_lr: bool,
         replace_scheduler: bool,
     ) -> None:
@@ -96,6 +70,7 @@ class LRCallback(Callback, ABC):
             )
         else:
             self.param_groups = None
+        self.hyperparameter = _checks.name(self, "hyperparameter", hyperparameter, "the key of a parameter group")
         self.log_lr = _checks.flag(self, "log_lr", log_lr)
         self.replace_scheduler = _checks.flag(self, "replace_scheduler", replace_scheduler)
         self._fit: _Fit | None = None
@@ -104,28 +79,28 @@ class LRCallback(Callback, ABC):
     # ---- what a subclass says
 
     @abstractmethod
-    def _begin(self, run: RunLength) -> dict[str, int]:
+    def _begin(self, run: RunLength) -> dict[str, Any]:
         """Turn the durations into intervals; returns those that depend on the run."""
 
     @abstractmethod
-    def _moment(self, t: int, base_lrs: set[float]) -> Moment:
-        """The LR in force at ``t``, for each base LR."""
+    def _moment(self, t: int, bases: set[float]) -> Moment:
+        """The value in force at ``t``, for each base value."""
 
     def _momentum(self, t: int) -> float:
         raise NotImplementedError
 
     def _floor(self) -> tuple[str, float]:
-        """Argument and value of the floor that no base LR may lie under."""
+        """Argument and value of the floor that no base value may lie under."""
         return "", 0.0
 
     def _judge(self, value: float, t: int) -> None:
-        """React to a fresh value of the monitored metric."""
+        """React to a new value of the monitored metric."""
 
     def _forget(self) -> None:
         """Begin a new run."""
-        self._history = _History()
-        self._lengths: dict[str, int] = {}  # the arguments that depend on the run, in intervals
-        self._saved_lengths: dict[str, int] = {}
+        self._history = History()
+        self._lengths: dict[str, Any] = {}  # the arguments that depend on the run, in intervals
+        self._saved_lengths: dict[str, Any] = {}
         self._changed: dict[str, tuple[object, object]] = {}  # arguments that differ from the checkpoint's
         self._restored = False
 
@@ -142,13 +117,15 @@ class LRCallback(Callback, ABC):
     def state_key(self) -> str:
         whose = {"optimizer": self.optimizer, "param_groups": self.param_groups}
         given = {k: v for k, v in whose.items() if v is not None}
+        if self.hyperparameter != "lr":
+            given["hyperparameter"] = self.hyperparameter
         return f"{type(self).__qualname__}{given or ''}"
 
     def state_dict(self) -> dict[str, Any]:
         return {"lr_history": self._history.state(), "arguments": self._fingerprint(), "lengths": dict(self._lengths)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._history = _History.of(state_dict["lr_history"])
+        self._history = History.of(state_dict["lr_history"])
         now, saved = self._fingerprint(), state_dict["arguments"]
         self._changed |= {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
         self._saved_lengths |= state_dict["lengths"]
@@ -159,15 +136,12 @@ class LRCallback(Callback, ABC):
         for state in checkpoint["callbacks"].values():
             if isinstance(state, dict) and "lr_history" in state:
                 updates = self._history.updates
-                self._history = _History.of(state["lr_history"])
+                self._history = History.of(state["lr_history"])
                 self._history.updates |= updates
 
     def _fingerprint(self) -> dict[str, Any]:
         plain = (bool, int, float, str, type(None))
         return {k: v if isinstance(v, plain) else repr(v) for k, v in arguments(self).items() if k not in _NO_CURVE}
-
-    def _refuse(self, message: str) -> MisconfigurationException:
-        return MisconfigurationException(f"{type(self).__name__}: {message}")
 
     # ---- the start of a fit
 
@@ -183,92 +157,13 @@ class LRCallback(Callback, ABC):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._end_fit()
-        selection = self._selection(trainer.optimizers)
-        self._refuse_other_schedules(trainer, selection)
-        replaced = self._take_off_schedulers(trainer, [trainer.optimizers[index] for index in selection])
-        driven = [DrivenGroups(i, trainer.optimizers[i], groups, replaced) for i, groups in selection.items()]
-        for groups in driven:
-            self._check_groups(groups)
-        self._fit = _Fit(driven, manual=not pl_module.automatic_optimization, found=_found(trainer))
-
-    def _selection(self, optimizers: list[Optimizer]) -> dict[int, tuple[int, ...] | None]:
-        """Which groups of which optimizers: None stands for all, those that come later included."""
-        if not any(optimizer.param_groups for optimizer in optimizers):
-            raise self._refuse("there is no optimizer to schedule: configure_optimizers returned none.")
-        kinds = [type(optimizer).__name__ for optimizer in optimizers]
-        if self.optimizer is None:
-            indices = list(range(len(optimizers)))
-        elif self.optimizer in kinds:
-            indices = [i for i, kind in enumerate(kinds) if kind == self.optimizer]
-        else:
-            indices = [self.optimizer] if isinstance(self.optimizer, int) and self.optimizer < len(kinds) else []
-        if len(indices) != 1 and self.optimizer is not None:
-            there = ", ".join(f"{i} ({kind})" for i, kind in enumerate(kinds))
-            problem = "fits several optimizers" if indices else "does not exist"
-            raise self._refuse(f"optimizer {self.optimizer!r} {problem}. There are: {there}.")
-        return {index: self._select_groups(index, optimizers[index]) for index in indices}
-
-    def _select_groups(self, index: int, optimizer: Optimizer) -> tuple[int, ...] | None:
-        if self.param_groups is None:
-            return None
-        names = [group.get("name") for group in optimizer.param_groups]
-        selected = []
-        for wanted in self.param_groups:
-            found = [i for i, name in enumerate(names) if wanted in (i, name)]
-            if not found:
-                there = ", ".join(f"{i} ({name!r})" if name else str(i) for i, name in enumerate(names))
-                kind = type(optimizer).__name__
-                raise self._refuse(
-                    f"parameter group {wanted!r} does not exist in optimizer {index} ({kind}). There are: {there}."
-                )
-            selected += found
-        return tuple(sorted(set(selected)))
-
-    def _refuse_other_schedules(self, trainer: Trainer, mine: dict[int, tuple[int, ...] | None]) -> None:
-        for other in _callbacks(trainer):
-            if not isinstance(other, LRCallback) or other is self:
-                continue
-            theirs = other._selection(trainer.optimizers)
-            for index in sorted(mine.keys() & theirs.keys()):
-                every = range(len(trainer.optimizers[index].param_groups))
-                if shared := sorted(set(mine[index] or every) & set(theirs[index] or every)):
-                    kind = type(trainer.optimizers[index]).__name__
-                    raise self._refuse(
-                        f"{self!r} and {other!r} both schedule the LR of optimizer {index} ({kind}), parameter group"
-                        f" {shared[0]}. Remove one, or tell them apart by 'optimizer' or 'param_groups'."
-                    )
-
-    def _take_off_schedulers(self, trainer: Trainer, optimizers: list[Optimizer]) -> bool:
-        configs = trainer.strategy.lr_scheduler_configs
-        attached = [c for c in configs if any(c.scheduler.optimizer is optimizer for optimizer in optimizers)]
-        for config in attached:
-            scheduler = type(config.scheduler).__name__
-            if not self.replace_scheduler:
-                raise self._refuse(
-                    f"configure_optimizers attached {scheduler} to {type(config.scheduler.optimizer).__name__}, and two"
-                    f" cannot own one LR. Remove one, or pass {type(self).__name__}(..., replace_scheduler=True) to"
-                    f" take {scheduler} off."
-                )
-            rank_zero_info(f"{type(self).__name__}: took {scheduler} off for this fit.")
-            if trainer.lightning_module.automatic_optimization:
-                configs.remove(config)
-            else:  # the module steps it by hand
-                config.scheduler = cast(Any, _TakenOff(config.scheduler.optimizer))
-        return bool(attached)
-
-    def _check_groups(self, groups: DrivenGroups) -> None:
-        argument, floor = self._floor()
-        kind = type(groups.optimizer).__name__
-        for group, base_lr in zip(groups.groups(), groups.base_lrs, strict=True):
-            if base_lr < floor:
-                name = group.get("name", f"pg{groups.optimizer.param_groups.index(group) + 1}")
-                raise self._refuse(
-                    f"'{argument}' must not lie above the base LR of a parameter group, got {floor!r}, but {kind}"
-                    f" ({name}) has {base_lr!r}. Lower it, or leave the group out by 'param_groups'."
-                )
-            if self.momentum is not None and not {"betas", "momentum"} & set(group):
-                keys = ", ".join(sorted(set(group) - {"params"}))
-                raise self._refuse(f"'momentum' needs an optimizer with momentum or betas; {kind} has: {keys}.")
+        schedules = [callback for callback in _callbacks(trainer) if isinstance(callback, LRCallback)]
+        driven = claim(self, trainer, [schedule for schedule in schedules if schedule is not self])
+        refuse_high_floor(self, *self._floor(), driven)
+        if self is schedules[0] and (free := unclaimed(trainer.optimizers, schedules)):
+            rank_zero_info(f"No schedule drives the LR of {', '.join(free)}: it stays as it is.")
+        monitor = None if self.monitor is None else Monitor(self, self.monitor)
+        self._fit = _Fit(driven, not pl_module.automatic_optimization, _found(trainer), monitor)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
@@ -282,18 +177,39 @@ class LRCallback(Callback, ABC):
             fit.scale = trainer.scaler.get_scale()
         self._lengths = self._begin(_run_length(trainer, fit.manual))
         self._tell_changes()
-        if self._history.restart is not None:
-            for groups in fit.driven:
-                groups.base_lrs = [self._history.restart[1]] * len(groups.base_lrs)
         for groups in fit.driven:
+            if self._history.restart is not None:
+                self._take_base(groups, self._history.restart[1])
             groups.restore(self._history.late.get(groups.index, {}))
-        if self.log_lr and not any(_is_a(callback, "LearningRateMonitor") for callback in _callbacks(trainer)):
+        monitored = self.hyperparameter == "lr" and any(_is_a(c, "LearningRateMonitor") for c in _callbacks(trainer))
+        if self.log_lr and not monitored:
             fit.logbook = Logbook(trainer, type(self).__name__, self._history.logged)
             fit.logbook.name(fit.driven, self.momentum is not None)
         self._apply(trainer, fit)
 
+    def _count_updates(self, trainer: Trainer, fit: _Fit, groups: DrivenGroups) -> None:
+        """In manual optimization each optimizer has its own clock, which may tick several times a batch."""
+        index = groups.index
+        if index not in self._history.updates:
+            share = trainer.global_step // len(trainer.optimizers)
+            self._history.updates[index] = share
+            if trainer.global_step and len(trainer.optimizers) > 1:
+                rank_zero_warn(
+                    f"{type(self).__name__}: the checkpoint does not say how many of its {trainer.global_step} updates"
+                    f" optimizer {index} made; taking an equal share, {share}."
+                )
+
+        def after_step(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            found_inf = getattr(optimizer, "found_inf", None)  # what a GradScaler tells a fused optimizer
+            if found_inf is None or not found_inf.item():
+                self._history.updates[index] += 1
+                if self.interval == "step":
+                    self._write(fit, groups, self._t(trainer, fit, groups))
+
+        fit.hooks.append(groups.optimizer.register_step_post_hook(after_step))
+
     def _tell_changes(self) -> None:
-        """Promise 3: the code that runs wins, and one warning says what it changed."""
+        """The code that runs wins over the checkpoint, and one warning says what it changed."""
         lengths = {k: v for k, v in self._saved_lengths.items() if k not in self._changed}
         self._changed |= {k: (v, self._lengths[k]) for k, v in lengths.items() if self._lengths.get(k, v) != v}
         if self._changed:
@@ -313,7 +229,7 @@ class LRCallback(Callback, ABC):
         return t if self._history.restart is None else t - self._history.restart[0]
 
     def _apply(self, trainer: Trainer, fit: _Fit) -> None:
-        """Put the LRs of now in force."""
+        """Put the values of now in force."""
         t = None
         for groups in fit.driven:
             if t is None or fit.manual:
@@ -325,7 +241,7 @@ class LRCallback(Callback, ABC):
         if groups.changed:
             self._adopt(fit, groups, t)
         if groups.write(t, self._moment(t, groups.distinct)) and fit.logbook is not None:
-            fit.logbook.publish(fit.driven.index(groups), groups.lrs)
+            fit.logbook.publish(fit.driven.index(groups), groups.values)
         if self.momentum is not None:
             groups.write_momentum(self._momentum(t))
 
@@ -340,8 +256,8 @@ class LRCallback(Callback, ABC):
             return
         fit.first_batch = fit.epoch_began = True
         self._begin_anew_after_finder(trainer, fit)
-        if self.monitor is not None:
-            self._look_between_epochs(trainer, fit)
+        if fit.monitor is not None:
+            self._react(trainer, fit, fit.monitor.between_epochs(trainer))
         self._apply(trainer, fit)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -349,7 +265,7 @@ class LRCallback(Callback, ABC):
             return
         first, fit.first_batch = fit.first_batch, False
         if first:
-            self._look_for_other_writers(trainer, fit)
+            self._yield_to_schedulers(trainer, fit)
         self._apply(trainer, fit)
         if first:
             self._undo_edits(fit)
@@ -374,32 +290,11 @@ class LRCallback(Callback, ABC):
             self._history.skipped += scale < fit.scale
             fit.scale = scale
 
-    def _count_updates(self, trainer: Trainer, fit: _Fit, groups: DrivenGroups) -> None:
-        """In manual optimization each optimizer has its own clock, which may tick several times a batch."""
-        index = groups.index
-        if index not in self._history.updates:
-            share = trainer.global_step // len(trainer.optimizers)
-            self._history.updates[index] = share
-            if trainer.global_step and len(trainer.optimizers) > 1:
-                rank_zero_warn(
-                    f"{type(self).__name__}: the checkpoint does not say how many of its {trainer.global_step} updates"
-                    f" optimizer {index} made; taking an equal share, {share}."
-                )
-
-        def after_step(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            found_inf = getattr(optimizer, "found_inf", None)  # what a GradScaler tells a fused optimizer
-            if found_inf is None or not found_inf.item():
-                self._history.updates[index] += 1
-                if self.interval == "step":
-                    self._write(fit, groups, self._t(trainer, fit, groups))
-
-        fit.hooks.append(groups.optimizer.register_step_post_hook(after_step))
-
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
             return
-        if self.monitor is not None:
-            self._look_between_epochs(trainer, fit)
+        if fit.monitor is not None:
+            self._react(trainer, fit, fit.monitor.between_epochs(trainer))
         self._apply(trainer, fit)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -416,10 +311,10 @@ class LRCallback(Callback, ABC):
 
     # ---- other writers: they act when an epoch starts, so its first batch looks for them
 
-    def _look_for_other_writers(self, trainer: Trainer, fit: _Fit) -> None:
-        for config in trainer.lr_scheduler_configs:
+    def _yield_to_schedulers(self, trainer: Trainer, fit: _Fit) -> None:
+        for config in trainer.lr_scheduler_configs if self.hyperparameter == "lr" else ():
             taken = [groups for groups in fit.driven if config.scheduler.optimizer is groups.optimizer]
-            if not taken or isinstance(config.scheduler, _TakenOff):
+            if not taken or isinstance(config.scheduler, TakenOff):
                 continue
             rank_zero_info(
                 f"{type(self).__name__}: {type(config.scheduler).__name__} was installed on"
@@ -434,8 +329,9 @@ class LRCallback(Callback, ABC):
             if groups.rewrite() and not fit.edited:
                 fit.edited = True
                 rank_zero_info(
-                    f"{type(self).__name__}: other code changed an LR of {type(groups.optimizer).__name__}; the"
-                    " schedule put its own back, as it will at every change and every epoch."
+                    f"{type(self).__name__}: other code changed the {title(self.hyperparameter)} of"
+                    f" {type(groups.optimizer).__name__}; the schedule put its own back, as it will at every change"
+                    " and every epoch."
                 )
 
     def _begin_anew_after_finder(self, trainer: Trainer, fit: _Fit) -> None:
@@ -447,94 +343,39 @@ class LRCallback(Callback, ABC):
         for groups in fit.driven:
             lr = float(groups.groups()[0]["lr"])
             self._history.restart = (self._t(trainer, fit, groups), lr)
-            groups.base_lrs = [lr] * len(groups.base_lrs)
-            groups.restore({})
             self._history.late.pop(groups.index, None)
+            self._take_base(groups, lr)
+            groups.restore({})
 
-    # ---- the monitored metric: each value is judged once, when it is new
+    def _take_base(self, groups: DrivenGroups, lr: float) -> None:
+        if self.hyperparameter == "lr":
+            groups.bases = [lr] * len(groups.bases)
 
-    def _in_validation(self, trainer: Trainer) -> _Fit | None:
-        """The fit, where its own validation ran and the metric matters."""
-        fits = self.monitor is not None and trainer.state.fn == "fit" and not trainer.sanity_checking
-        return self._fit if fits else None
+    # ---- the monitored metric
+
+    def _watch(self, trainer: Trainer) -> Monitor | None:
+        """The monitor, in a validation of the fit's own."""
+        counts = trainer.state.fn == "fit" and not trainer.sanity_checking
+        return self._fit.monitor if counts and self._fit is not None else None
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if (fit := self._in_validation(trainer)) is not None:
-            fit.stale_in_validation = trainer.callback_metrics.get(str(self.monitor))
+        if (monitor := self._watch(trainer)) is not None:
+            monitor.validation_starts(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if (fit := self._in_validation(trainer)) is None:
-            return
-        fit.validated = True
-        if self._judge_if_new(trainer, fit, fit.stale_in_validation):
-            fit.from_validation = True
-        elif self.monitor not in trainer.callback_metrics and math.isinf(trainer.num_training_batches):
-            raise self._missing(trainer)  # no epoch will end and bring a training metric
+        if self._fit is not None and (monitor := self._watch(trainer)) is not None:
+            self._react(trainer, self._fit, monitor.validation_ends(trainer))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if (fit := self._fit) is not None and self.monitor is not None and not fit.from_validation:
-            self._judge_if_new(trainer, fit, fit.stale)
+        if self._fit is not None and self._fit.monitor is not None:
+            self._react(trainer, self._fit, self._fit.monitor.epoch_ends(trainer))
 
-    def _look_between_epochs(self, trainer: Trainer, fit: _Fit) -> None:
-        ended = trainer.current_epoch - 1
-        if not fit.from_validation and ended >= 0 and fit.judged_epoch != ended:
-            # what a module logs in its own on_train_epoch_end arrives only now
-            judged = self._judge_if_new(trainer, fit, fit.stale, ended)
-            never = not judged and fit.judged_epoch < 0 and fit.epochs > 0
-            if never and (fit.validated or not trainer.enable_validation):
-                raise self._missing(trainer)
-        fit.epochs += 1
-        fit.stale = trainer.callback_metrics.get(str(self.monitor))
-
-    def _judge_if_new(self, trainer: Trainer, fit: _Fit, stale: object, epoch: int | None = None) -> bool:
-        value = trainer.callback_metrics.get(str(self.monitor))
-        new = value is not None and value is not stale
-        number = float(value) if value is not None and new else 0.0
-        if trainer.world_size > 1:  # every rank asks, so that none waits for an answer
-            news, number = self._mean_over_ranks(trainer, new, number)
-            if 0.0 < news < 1.0:
-                raise self._refuse(f"the metric {self.monitor!r} is missing on some of the {trainer.world_size} ranks.")
-            new = news == 1.0
-        if not new:
-            return False
-        fit.judged_epoch = trainer.current_epoch if epoch is None else epoch
-        for groups in fit.driven[:1]:
-            self._judge(number, self._t(trainer, fit, groups))
+    def _react(self, trainer: Trainer, fit: _Fit, value: float | None) -> None:
+        if value is None or not fit.driven:
+            return
+        self._judge(value, self._t(trainer, fit, fit.driven[0]))
         for groups in fit.driven:
             self._write(fit, groups, self._t(trainer, fit, groups))
-        return True
-
-    def _mean_over_ranks(self, trainer: Trainer, new: bool, number: float) -> tuple[float, float]:
-        here = torch.tensor([float(new), number], dtype=torch.float64, device=trainer.strategy.root_device)
-        mean = cast(Tensor, trainer.strategy.reduce(here, reduce_op="mean"))
-        return float(mean[0]), float(mean[1])
-
-    def _missing(self, trainer: Trainer) -> MisconfigurationException:
-        there = sorted(trainer.callback_metrics)
-        near = get_close_matches(str(self.monitor), there, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return self._refuse(
-            f"'monitor' must be a logged metric, got {self.monitor!r}.{hint} There are: {', '.join(there) or 'none'}."
-        )
-
-
-class _TakenOff:
-    """Stands where a torch scheduler stood that the module goes on stepping by hand."""
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
-
-    def step(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def get_last_lr(self) -> list[Any]:
-        return [group["lr"] for group in self.optimizer.param_groups]
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        pass
 
 
 def _is_a(callback: Callback, name: str) -> bool:

@@ -43,6 +43,9 @@ class Table(dict[float, float]):
     def of(self, base_lrs: Iterable[float]) -> list[float]:
         return [self[base_lr] for base_lr in base_lrs]
 
+    def times(self, ramp: float) -> Table:
+        return Table({base_lr: lr * ramp for base_lr, lr in self.items()})
+
 
 def cosine(t: float, length: float) -> float:
     """Half a cosine, ``(1 + cos(pi * t / length)) / 2``: from 1 at t = 0 down to 0 at ``length``, and 0 from there on.

@@ -1,7 +1,8 @@
-"""The parameter groups of one optimizer that a schedule drives: base LRs, groups that came late, floats and tensors."""
+"""The parameter groups of one optimizer that a schedule drives: base values, groups that came late, tensors."""
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
@@ -13,45 +14,79 @@ Moment: TypeAlias = Line | Table
 Group: TypeAlias = dict[str, Any]
 
 
-class LateGroup(NamedTuple):
-    """A group added during the run: the LR it came with, when, and the share of the base LR in force just then."""
+def read(group: Group, hyperparameter: str) -> Any:
+    """The group's value; "momentum" is the first of the betas where the optimizer has betas. None: it has none."""
+    if hyperparameter == "momentum" and "betas" in group:
+        return group["betas"][0]
+    return group.get(hyperparameter)
 
-    lr: float
+
+def put(group: Group, hyperparameter: str, value: float) -> None:
+    there = read(group, hyperparameter)
+    if isinstance(there, Tensor):
+        there.fill_(value)
+    elif hyperparameter == "momentum" and "betas" in group:
+        group["betas"] = (value, *group["betas"][1:])
+    else:
+        group[hyperparameter] = value
+
+
+class Selection(NamedTuple):
+    """Groups by index, by name or by a pattern of names such as ``"backbone*"``; None: all of them."""
+
+    wanted: tuple[str | int, ...] | None
+
+    def of(self, groups: list[Group]) -> list[int]:
+        if self.wanted is None:
+            return list(range(len(groups)))
+        return [i for i, group in enumerate(groups) if any(matches(wanted, i, group) for wanted in self.wanted)]
+
+
+def matches(wanted: str | int, index: int, group: Group) -> bool:
+    return wanted == index if isinstance(wanted, int) else fnmatchcase(str(group.get("name", "")), wanted)
+
+
+class LateGroup(NamedTuple):
+    """A group added during the run: the value it came with, when, and the share of its base in force just then."""
+
+    value: float
     t: int
     share: float
 
 
 class DrivenGroups:
-    """The groups of one optimizer whose LR one schedule writes.
+    """The groups of one optimizer of which one schedule writes a hyperparameter.
 
     Holds no group: ``Optimizer.load_state_dict`` replaces them all.
     """
 
     def __init__(
-        self, index: int, optimizer: Optimizer, selected: tuple[int, ...] | None, scheduler_taken_off: bool
+        self, index: int, optimizer: Optimizer, selection: Selection, hyperparameter: str = "lr", configured: str = ""
     ) -> None:
         self.index = index
         self.optimizer = optimizer
-        self.selected = selected
+        self.hyperparameter = hyperparameter
         self.late: dict[int, LateGroup] = {}
-        # a torch scheduler leaves the LR that was configured as "initial_lr"
-        configured = "initial_lr" if scheduler_taken_off else "lr"
-        self.base_lrs = [float(group[configured]) for group in self.groups()]
         self.t: int | None = None
-        self.lrs: list[float] = []
+        self.values: list[float] = []
+        self._selection = selection
+        self.members = selection.of(optimizer.param_groups)
+        self.bases = [float(read(group, configured or hyperparameter)) for group in self.groups()]
         self._look()
 
     def groups(self) -> list[Group]:
         groups: list[Group] = self.optimizer.param_groups
-        return groups if self.selected is None else [groups[index] for index in self.selected]
+        return groups if len(self.members) == len(groups) else [groups[index] for index in self.members]
 
     def _look(self) -> None:
         self.moment: Moment | None = None  # the last one written
         self.momentum: float | None = None
         self._list = self.optimizer.param_groups
         self._count = len(self._list)
-        self._has_tensors = any(isinstance(group["lr"], Tensor) for group in self._list)
-        self.distinct = set(self.base_lrs)
+        self._plain = self.hyperparameter in self._list[0] and not any(
+            isinstance(read(group, self.hyperparameter), Tensor) for group in self._list
+        )
+        self.distinct = set(self.bases)
 
     @property
     def changed(self) -> bool:
@@ -63,75 +98,72 @@ class DrivenGroups:
         """Take the groups as they are before the first batch; ``late`` came during the run, in an earlier process."""
         self.t = None
         self._count_in()
-        self.late = {index: group for index, group in late.items() if index < len(self.base_lrs)}
+        self.late = {index: group for index, group in late.items() if index in self.members}
         self._look()
 
     def adopt(self, t: int, moment: Moment) -> None:
-        """Take the groups as they are during the run: new ones came at ``t``, and keep their LR there."""
-        share = self._share(moment) or 1.0  # an LR of 0 has no multiples
-        for index in self._count_in():
-            self.late[index] = LateGroup(self.base_lrs[index], t, share)
-        self.late = {index: group for index, group in self.late.items() if index < len(self.base_lrs)}
+        """Take the groups as they are during the run: new ones came at ``t``, and keep their value there."""
+        share = self._share(moment) or 1.0  # 0 has no multiples
+        for index, base in self._count_in().items():
+            self.late[index] = LateGroup(base, t, share)
+        self.late = {index: group for index, group in self.late.items() if index in self.members}
         self._look()
 
-    def _count_in(self) -> range:
-        """Note the LR of groups that came, and forget those that went."""
-        known = len(self.base_lrs)
-        if self.selected is None:
-            groups = self.optimizer.param_groups
-            self.base_lrs = self.base_lrs[: len(groups)] + [float(group["lr"]) for group in groups[known:]]
-        return range(known, len(self.base_lrs))
+    def _count_in(self) -> dict[int, float]:
+        """Note the values of groups that came, and forget those that went."""
+        groups: list[Group] = self.optimizer.param_groups
+        known = dict(zip(self.members, self.bases, strict=True))
+        self.members = self._selection.of(groups)
+        new = {i: float(read(groups[i], self.hyperparameter)) for i in self.members if i not in known}
+        self.bases = [(known | new)[i] for i in self.members]
+        return new
 
     def _share(self, moment: Moment) -> float:
-        """The share of its base LR that a plain group trains at."""
-        for index, base_lr in enumerate(self.base_lrs):
-            if index not in self.late and base_lr > 0.0:
-                return moment.at(base_lr) / base_lr
+        """The share of its base value that a plain group trains at."""
+        for index, base in zip(self.members, self.bases, strict=True):
+            if index not in self.late and base > 0.0:
+                return moment.at(base) / base
         return 1.0
 
     def write(self, t: int, moment: Moment) -> bool:
-        """Put the LRs of ``t`` in force; False where they are in force already."""
+        """Put the values of ``t`` in force; False where they are in force already."""
         self.t = t
         if moment == self.moment:
             return False
         self.moment = moment
-        self.lrs = moment.of(self.base_lrs)
+        self.values = moment.of(self.bases)
         if self.late:
             share = self._share(moment)
             for index, late in self.late.items():
-                self.lrs[index] = late.lr if t == late.t else late.lr * (share / late.share)
-        self._assign(self.lrs)
+                value = late.value if t == late.t else late.value * (share / late.share)
+                self.values[self.members.index(index)] = value
+        self._assign()
         return True
 
     def write_momentum(self, value: float) -> None:
-        if value == self.momentum:
-            return
-        self.momentum = value
-        for group in self.groups():
-            if "betas" in group:
-                group["betas"] = (value, *group["betas"][1:])
-            else:
-                group["momentum"] = value
+        if value != self.momentum:
+            self.momentum = value
+            for group in self.groups():
+                put(group, "momentum", value)
 
     def rewrite(self) -> bool:
-        """Put back LRs that other code has edited; tensors are not read back."""
-        found = [group["lr"] for group in self.groups()]
-        if all(isinstance(there, Tensor) or there == lr for there, lr in zip(found, self.lrs, strict=True)):
+        """Put back values that other code has edited; tensors are not read back."""
+        found = [read(group, self.hyperparameter) for group in self.groups()]
+        if all(isinstance(there, Tensor) or there == value for there, value in zip(found, self.values, strict=True)):
             return False
-        self._has_tensors = True  # look at each group before writing
-        self._assign(self.lrs)
+        self._plain = False  # look at each group before writing
+        self._assign()
         return True
 
-    def _assign(self, lrs: list[float]) -> None:
-        if not self._has_tensors:
-            for group, lr in zip(self.groups(), lrs, strict=True):
-                group["lr"] = lr
+    def _assign(self) -> None:
+        key = self.hyperparameter
+        if self._plain:
+            for group, value in zip(self.groups(), self.values, strict=True):
+                group[key] = value
             return
         written = set()
-        for group, lr in zip(self.groups(), lrs, strict=True):
-            target = group["lr"]
-            if not isinstance(target, Tensor):
-                group["lr"] = lr
-            elif id(target) not in written:  # two groups may share one tensor
-                written.add(id(target))
-                target.fill_(lr)
+        for group, value in zip(self.groups(), self.values, strict=True):
+            there = read(group, key)
+            if not (isinstance(there, Tensor) and id(there) in written):  # two groups may share one tensor
+                written.add(id(there))
+                put(group, key, value)

@@ -56,31 +56,28 @@ class Logbook:
 
     def name(self, driven: list[DrivenGroups], momentum: bool) -> None:
         """Choose the curves: every group's, or with many groups one for each distinct LR, or the extremes."""
-        names = group_names(self._trainer.optimizers, "lr")
         self._curves = []
         for groups in driven:
-            own = [names[groups.index][i] for i in (groups.selected or range(len(groups.base_lrs)))]
-            curves = [(name, place) for place, name in enumerate(own)]
+            names = group_names(self._trainer.optimizers, groups.hyperparameter)[groups.index]
+            curves = [(names[index], place) for place, index in enumerate(groups.members)]
             if len(curves) > MANY:
                 # from the last to the first, so that the first group of each LR gives the name
-                curves = list({groups.base_lrs[place]: (name, place) for name, place in reversed(curves)}.values())
+                curves = list({groups.bases[place]: (name, place) for name, place in reversed(curves)}.values())
             if len(curves) > MANY:
-                curves.sort(key=lambda curve: groups.base_lrs[curve[1]])
+                curves.sort(key=lambda curve: groups.bases[curve[1]])
                 rank_zero_info(
-                    f"{self._owner}: {len(curves)} different LRs; logging the lowest ({curves[0][0]}) and the highest"
-                    f" ({curves[-1][0]}). Add a LearningRateMonitor() to log them all."
+                    f"{self._owner}: {len(curves)} different curves; logging the lowest ({curves[0][0]}) and the"
+                    f" highest ({curves[-1][0]}). Add a LearningRateMonitor() to log them all."
                 )
                 curves = [curves[0], curves[-1]]
             self._curves.append(curves)
-        self._momentum = []
-        if momentum:
-            names = group_names(self._trainer.optimizers, "momentum")
-            self._momentum = [names[groups.index][(groups.selected or (0,))[0]] for groups in driven]
+        momenta = group_names(self._trainer.optimizers, "momentum") if momentum else []
+        self._momentum = [momenta[groups.index][groups.members[0]] for groups in driven if momenta]
 
-    def publish(self, place: int, lrs: list[float]) -> None:
+    def publish(self, place: int, values: list[float]) -> None:
         """Let EarlyStopping, ModelCheckpoint and the like see the LRs in force."""
         for name, group in self._curves[place]:
-            self._metrics[name] = torch.tensor(lrs[group], dtype=torch.float64)
+            self._metrics[name] = torch.tensor(values[group], dtype=torch.float64)
 
     def due(self, step: int, epoch_began: bool) -> bool:
         """At the Trainer's cadence and at the first batch of an epoch, so that a short run has its points too."""
@@ -90,7 +87,7 @@ class Logbook:
         """Send the LRs that the coming update uses to every logger."""
         self._last_step = step
         values = {
-            name: groups.lrs[group]
+            name: groups.values[group]
             for groups, curves in zip(driven, self._curves, strict=True)
             for name, group in curves
         }

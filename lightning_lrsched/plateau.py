@@ -76,9 +76,7 @@ class ReduceOnPlateau(LRSchedule):
         **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(**common)
-        if not isinstance(monitor, str) or not monitor:
-            _checks.refuse(self, "monitor", "the name of a metric", monitor)
-        self.monitor: str = monitor
+        self.monitor: str = _checks.name(self, "monitor", monitor, "the name of a metric")
         self.mode = cast(Literal["min", "max"], _checks.choice(self, "mode", mode, ("min", "max")))
         self.factor = _checks.number(self, "factor", factor, "a number in (0, 1)", lambda x: 0 < x < 1)
         self.patience = _checks.whole(self, "patience", patience, at_least=1)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from abc import ABC
 from collections.abc import Sequence
-from typing import ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from typing_extensions import Unpack
 
 from . import _checks
@@ -15,6 +14,7 @@ from .callback import LRCallback
 from .curves import Line, Table, ramp
 from .durations import Interval, RunLength
 from .groups import Moment
+from .ownership import refusal
 
 
 class CommonArguments(TypedDict, total=False):
@@ -25,6 +25,7 @@ class CommonArguments(TypedDict, total=False):
     warmup_start_factor: float | None
     optimizer: int | str | None
     param_groups: str | int | Sequence[str | int] | None
+    hyperparameter: str
     log_lr: bool
     replace_scheduler: bool
 
@@ -47,7 +48,11 @@ class LRSchedule(LRCallback, ABC):
         warmup_start_factor: Where the ramp starts, as a factor in [0, 1] of the schedule's first value.
             None: 1 / (warmup + 1), an even ramp that never trains at LR 0.
         optimizer: Index of one optimizer, or the name of its class where that is unique. None: all of them.
-        param_groups: Names (the group's key ``name``) or indices. None: all, groups that come later included.
+        param_groups: Names (the group's key ``name``), patterns of names such as ``"backbone*"``, or indices. A group
+            that comes later and fits is driven too. None: all.
+        hyperparameter: What is scheduled in place of the LR: ``"weight_decay"``, ``"momentum"`` (``betas[0]`` where the
+            optimizer has betas) or any other key of the groups that holds a number. "LR" and ``base_lr`` then stand for
+            it and for the value that ``configure_optimizers`` gave it.
         log_lr: Send the LR to the Trainer's loggers, under the names that LearningRateMonitor uses.
         replace_scheduler: Take off, for this fit, a torch scheduler that ``configure_optimizers`` attached to the same
             optimizer; the base LR is then the group's ``initial_lr``. False: such a scheduler is refused.
@@ -57,8 +62,10 @@ class LRSchedule(LRCallback, ABC):
         MisconfigurationException: at the start of a fit, when the schedule and the run do not fit together.
     """
 
-    #: the arguments that are durations
+    #: the arguments that are durations from the schedule's start on
     durations: ClassVar[tuple[str, ...]] = ()
+    #: the arguments that are durations that recur, such as a cycle
+    periods: ClassVar[tuple[str, ...]] = ()
     #: the duration that is the rest of the run when it is None
     fills_run: ClassVar[str] = ""
 
@@ -70,10 +77,11 @@ class LRSchedule(LRCallback, ABC):
         warmup_start_factor: float | None = None,
         optimizer: int | str | None = None,
         param_groups: str | int | Sequence[str | int] | None = None,
+        hyperparameter: str = "lr",
         log_lr: bool = True,
         replace_scheduler: bool = False,
     ) -> None:
-        super().__init__(interval, optimizer, param_groups, log_lr, replace_scheduler)
+        super().__init__(interval, optimizer, param_groups, hyperparameter, log_lr, replace_scheduler)
         self.warmup = _checks.duration(self, "warmup", warmup, at_least=0)
         self.warmup_start_factor = None
         if warmup_start_factor is not None:
@@ -99,32 +107,38 @@ class LRSchedule(LRCallback, ABC):
 
     def length(self, argument: str) -> int:
         """The duration ``argument`` in intervals."""
+        length: int = self._resolved(argument)
+        return length
+
+    def _resolved(self, argument: str) -> Any:
         if argument in self._lengths:
             return self._lengths[argument]
         value = getattr(self, argument)
-        if isinstance(value, int):
+        if _is_resolved(value):
             return value
-        raise MisconfigurationException(
-            f"{type(self).__name__}: '{argument}' is {value!r}, which only a Trainer can turn into intervals, at the"
-            f" start of a fit. Pass an integer to use the schedule without one."
+        raise refusal(
+            self,
+            f"'{argument}' is {value!r}, which only a Trainer can turn into intervals, at the start of a fit. Pass an"
+            " integer to use the schedule without one.",
         )
 
     # ---- plumbing
 
-    def _moment(self, t: int, base_lrs: set[float]) -> Moment:
+    def _moment(self, t: int, bases: set[float]) -> Moment:
         warmup = self.length("warmup")
-        own = max(t - warmup, 0)
-        factor = ramp(t, warmup, self.warmup_start_factor) if t < warmup else None
-        if type(self).lr_at is LRSchedule.lr_at:
-            line = self.line(own)
-            return line if factor is None else line.times(factor)
-        lrs = {base_lr: self._checked(own, base_lr) for base_lr in base_lrs}
-        return Table(lrs if factor is None else {base_lr: lr * factor for base_lr, lr in lrs.items()})
+        if t >= warmup:
+            return self._own_moment(t - warmup, bases)
+        return self._own_moment(0, bases).times(ramp(t, warmup, self.warmup_start_factor))
 
-    def _checked(self, t: int, base_lr: float) -> float:
-        lr = self.lr_at(t, base_lr)
+    def _own_moment(self, t: int, bases: set[float]) -> Moment:
+        if type(self).lr_at is LRSchedule.lr_at:
+            return self.line(t)
+        return Table({base: self._checked(t, base) for base in bases})
+
+    def _checked(self, t: int, base: float) -> float:
+        lr = self.lr_at(t, base)
         if not (math.isfinite(lr) and lr >= 0.0):
-            raise self._refuse(f"lr_at({t}, {base_lr!r}) must return a finite number >= 0, got {lr!r}.")
+            raise refusal(self, f"lr_at({t}, {base!r}) must return a finite number >= 0, got {lr!r}.")
         return lr
 
     def _momentum(self, t: int) -> float:
@@ -134,41 +148,54 @@ class LRSchedule(LRCallback, ABC):
         """The momentum at interval ``t``, where the schedule cycles one."""
         raise NotImplementedError
 
-    def _begin(self, run: RunLength) -> dict[str, int]:
-        warmup = self._whole(run, "warmup", self.warmup, 0)
-        lengths = {"warmup": warmup}
-        for argument in self.durations:
+    def _begin(self, run: RunLength, start: int = 0, end: int | None = None) -> dict[str, Any]:
+        """Durations in intervals, for a schedule that starts at ``start`` and has until ``end`` (None: the run's)."""
+        lengths: dict[str, Any] = {"warmup": self._whole(run, "warmup", self.warmup, start)}
+        begin = start + lengths["warmup"]
+        for argument in (*self.durations, *self.periods):
             value = getattr(self, argument)
-            if value is not None:
-                lengths[argument] = self._whole(run, argument, value, warmup if argument == self.fills_run else None)
-            elif argument == self.fills_run:
-                total = run.total(self.interval)
-                if total is None:
-                    raise self._refuse(
-                        f"'{argument}' is None (the whole run), but the Trainer does not know how many {self.interval}s"
-                        f" the run has: {run.unknown}. Pass {argument}=<number of {self.interval}s>."
-                    )
-                lengths[argument] = max(total - warmup, 1)
-        given = {argument: getattr(self, argument) for argument in lengths}
-        return {argument: n for argument, n in lengths.items() if not isinstance(given[argument], int)}
+            if value is None and argument == self.fills_run:
+                lengths[argument] = max(self._end(run, argument, end) - begin, 1)
+            elif isinstance(value, tuple):
+                lengths[argument] = tuple(self._whole(run, argument, each, begin) for each in value)
+            elif value is not None:
+                lengths[argument] = self._whole(run, argument, value, begin if argument in self.durations else None)
+        return {argument: n for argument, n in lengths.items() if not _is_resolved(getattr(self, argument))}
+
+    def _end(self, run: RunLength, argument: str, end: int | None) -> int:
+        total = run.total(self.interval) if end is None else end
+        if total is None:
+            raise refusal(
+                self,
+                f"'{argument}' is None (the whole run), but the Trainer does not know how many {self.interval}s the run"
+                f" has: {run.unknown}. Pass {argument}=<number of {self.interval}s>.",
+            )
+        return total
 
     def _whole(self, run: RunLength, argument: str, value: int | str, start: int | None) -> int:
         intervals = run.intervals(value, self.interval, start)
         if intervals is None:
             why = run.unknown or f"the number of {self.interval}s an epoch changes during the run"
-            raise self._refuse(
+            raise refusal(
+                self,
                 f"'{argument}' is {value!r}, which the Trainer cannot turn into {self.interval}s: {why}."
-                f" Pass {argument}=<number of {self.interval}s>."
+                f" Pass {argument}=<number of {self.interval}s>.",
             )
         if intervals.denominator != 1:
             below = int(intervals)
             near = " or ".join(f"{argument}={n}" for n in (below, below + 1) if n)
             by_step = ", or interval='step'" if self.interval == "epoch" else ""
-            raise self._refuse(
+            raise refusal(
+                self,
                 f"'{argument}' must be a whole number of {self.interval}s, got {value!r}, which is"
-                f" {float(intervals):g} of this run. Pass {near}{by_step}."
+                f" {float(intervals):g} of this run. Pass {near}{by_step}.",
             )
         return int(intervals)
+
+
+def _is_resolved(value: object) -> bool:
+    """Whether a duration is in intervals already."""
+    return isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(each, int) for each in value))
 
 
 class FlooredSchedule(LRSchedule):

@@ -250,12 +250,12 @@ def test_tensor_lrs_are_not_read_back_in_the_hot_path(tmp_path: Path, monkeypatc
 def test_a_compiled_step_recompiles_at_most_once_over_1000_lrs() -> None:
     from torch._dynamo.testing import CompileCounter
 
-    from lightning_lrsched.groups import DrivenGroups
+    from lightning_lrsched.groups import DrivenGroups, Selection
 
     weight = nn.Parameter(torch.ones(3))
     weight.grad = torch.ones(3)
     optimizer = torch.optim.SGD([weight], lr=torch.tensor(1.0))
-    driven = DrivenGroups(0, optimizer, None, False)
+    driven = DrivenGroups(0, optimizer, Selection(None))
     schedule = ExponentialDecay(gamma=0.99)
     counter = CompileCounter()
     torch._dynamo.reset()

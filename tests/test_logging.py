@@ -215,7 +215,7 @@ def test_of_many_curves_the_extremes_are_logged(tmp_path: Path, caplog: Any) -> 
     trainer(tmp_path, StepDecay(1), logger=tensorboard(tmp_path), max_epochs=1).fit(layer_wise(lrs))
     assert lr_tags(tmp_path / "run") == {"lr-SGD/pg1", "lr-SGD/pg12"}
     assert (
-        "StepDecay: 12 different LRs; logging the lowest (lr-SGD/pg12) and the highest (lr-SGD/pg1)."
+        "StepDecay: 12 different curves; logging the lowest (lr-SGD/pg12) and the highest (lr-SGD/pg1)."
         " Add a LearningRateMonitor() to log them all." in caplog.messages
     )
 

@@ -192,7 +192,7 @@ def test_an_edit_is_undone_at_the_next_epoch_at_the_latest_and_told_once(tmp_pat
     trainer(tmp_path, StepDecay(5, 0.5), Edits(), max_epochs=3).fit(model)
     assert model.used == [1.0, 1.0, 1.0, 10.0, 10.0, 10.0] + [1.0] * 12
     assert [m for m in caplog.messages if m.startswith("StepDecay")] == [
-        "StepDecay: other code changed an LR of SGD; the schedule put its own back, as it will at every change and"
+        "StepDecay: other code changed the LR of SGD; the schedule put its own back, as it will at every change and"
         " every epoch."
     ]
 

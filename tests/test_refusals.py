@@ -81,10 +81,10 @@ def test_a_schedule_beside_a_torch_scheduler(tmp_path: Any) -> None:
 
 def test_an_unknown_group(tmp_path: Any) -> None:
     assert refusal(tmp_path, StepDecay(3, param_groups=["head", "tail"]), model=Recorder(two_groups)) == (
-        "StepDecay: parameter group 'tail' does not exist in optimizer 0 (SGD). There are: 0 ('head'), 1."
+        "StepDecay: parameter group 'tail' does not exist: optimizer 0 (SGD) has 0 ('head'), 1."
     )
     assert refusal(tmp_path, StepDecay(3, param_groups=2), model=Recorder(two_groups)) == (
-        "StepDecay: parameter group 2 does not exist in optimizer 0 (SGD). There are: 0 ('head'), 1."
+        "StepDecay: parameter group 2 does not exist: optimizer 0 (SGD) has 0 ('head'), 1."
     )
 
 
@@ -139,7 +139,7 @@ def test_a_floor_above_a_base_lr(tmp_path: Any) -> None:
 def test_momentum_of_an_optimizer_without(tmp_path: Any) -> None:
     schedule = CyclicalLR(0.1, step_size=3, momentum=(0.8, 0.9))
     assert refusal(tmp_path, schedule, model=Recorder(lambda params: torch.optim.Adagrad(params, lr=1.0))).startswith(
-        "CyclicalLR: 'momentum' needs an optimizer with momentum or betas; Adagrad has: differentiable, "
+        "CyclicalLR: Adagrad has no number 'momentum' to schedule. It has: differentiable, "
     )
 
 

@@ -93,7 +93,7 @@ class CosineRestarts(FlooredSchedule):
     Source: Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017.
     """
 
-    durations = ("t_0",)
+    periods = ("t_0",)
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ class CyclicalLR(LRSchedule):
     Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
     """
 
-    durations = ("step_size", "step_size_down")
+    periods = ("step_size", "step_size_down")
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class StepDecay(LRSchedule):
     The values are those of ``torch.optim.lr_scheduler.StepLR``, to the last digit wherever its repeated products are.
     """
 
-    durations = ("step_size",)
+    periods = ("step_size",)
 
     def __init__(self, step_size: int | str, gamma: float = 0.1, **common: Unpack[CommonArguments]) -> None:
         super().__init__(**common)
