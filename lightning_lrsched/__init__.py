@@ -1,21 +1,42 @@
 """Learning-rate schedules as Lightning callbacks: ``Trainer(callbacks=[CosineAnnealing(interval="step")])``."""
 
+from .composition import ProductSchedule, SequentialSchedule
 from .plateau import ReduceOnPlateau
 from .schedule import LRSchedule
+from .schedules.constant import Constant
 from .schedules.cosine import CosineAnnealing, CosineRestarts
+from .schedules.custom import CustomSchedule
 from .schedules.cyclical import CyclicalLR
 from .schedules.exponential import ExponentialDecay
-from .schedules.step import StepDecay
+from .schedules.keyframes import Keyframes
+from .schedules.one_cycle import OneCycle
+from .schedules.polynomial import PolynomialDecay
+from .schedules.power import InverseSqrt, PowerDecay
+from .schedules.rex import REX
+from .schedules.step import MultiStepDecay, StepDecay
+from .schedules.warmup_stable_decay import WarmupStableDecay
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "REX",
+    "Constant",
     "CosineAnnealing",
     "CosineRestarts",
+    "CustomSchedule",
     "CyclicalLR",
     "ExponentialDecay",
+    "InverseSqrt",
+    "Keyframes",
     "LRSchedule",
+    "MultiStepDecay",
+    "OneCycle",
+    "PolynomialDecay",
+    "PowerDecay",
+    "ProductSchedule",
     "ReduceOnPlateau",
+    "SequentialSchedule",
     "StepDecay",
+    "WarmupStableDecay",
     "__version__",
 ]

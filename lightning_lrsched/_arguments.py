@@ -22,7 +22,14 @@ def arguments(schedule: object) -> dict[str, Any]:
     return {name: getattr(schedule, name) for name in _parameters(type(schedule)) if hasattr(schedule, name)}
 
 
+def by_name(value: object) -> object:
+    """Functions as the names they can be imported by: those stay the same from process to process."""
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value
+
+
 def constructor_call(schedule: object) -> str:
     parameters = _parameters(type(schedule))
-    given = [f"{k}={v!r}" for k, v in arguments(schedule).items() if v != parameters[k].default]
+    given = [f"{k}={by_name(v)!r}" for k, v in arguments(schedule).items() if v != parameters[k].default]
     return f"{type(schedule).__name__}({', '.join(given)})"

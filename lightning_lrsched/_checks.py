@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import NoReturn
 
@@ -45,6 +45,16 @@ def duration(owner: object, argument: str, value: object, *, at_least: int = 1, 
     return value
 
 
+def positions(owner: object, argument: str, value: object, *, at_least: int = 1) -> tuple[int | str, ...]:
+    """Several durations, as far as they are in intervals strictly rising."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not len(value):
+        refuse(owner, argument, "a list of durations", value)
+    found = tuple(duration(owner, argument, each, at_least=at_least) for each in value)
+    if all(isinstance(each, int) for each in found) and list(found) != sorted(set(found)):
+        refuse(owner, argument, "strictly rising", value)
+    return found
+
+
 def choice(owner: object, argument: str, value: object, allowed: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in allowed:
         refuse(owner, argument, " or ".join(repr(name) for name in allowed), value)
@@ -70,3 +80,14 @@ def name(owner: object, argument: str, value: object, rule: str) -> str:
     if not isinstance(value, str) or not value:
         refuse(owner, argument, rule, value)
     return value
+
+
+def low_high(owner: object, argument: str, value: object) -> tuple[float, float] | None:
+    """The pair between which a momentum swings."""
+    if value is None:
+        return None
+    rule = "a pair (low, high) of numbers with 0 <= low <= high < 1, or None"
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        refuse(owner, argument, rule, value)
+    low = number(owner, argument, value[0], rule, lambda x: 0 <= x < 1)
+    return low, number(owner, argument, value[1], rule, lambda x: low <= x < 1)

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from . import _checks
-from ._arguments import arguments, constructor_call
+from ._arguments import arguments, by_name, constructor_call
 from .durations import Interval, Pace, RunLength
 from .groups import DrivenGroups, Moment
 from .history import History
@@ -96,6 +96,13 @@ class LRCallback(Callback, ABC):
     def _judge(self, value: float, t: int) -> None:
         """React to a new value of the monitored metric."""
 
+    def _memory(self) -> object:
+        """What a schedule with a memory keeps in a checkpoint, in primitives."""
+        return None
+
+    def _remember(self, memory: Any) -> None:
+        """Take back what ``_memory`` gave."""
+
     def _forget(self) -> None:
         """Begin a new run."""
         self._history = History()
@@ -122,10 +129,16 @@ class LRCallback(Callback, ABC):
         return f"{type(self).__qualname__}{given or ''}"
 
     def state_dict(self) -> dict[str, Any]:
-        return {"lr_history": self._history.state(), "arguments": self._fingerprint(), "lengths": dict(self._lengths)}
+        return {
+            "lr_history": self._history.state(),
+            "memory": self._memory(),
+            "arguments": self._fingerprint(),
+            "lengths": dict(self._lengths),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._history = History.of(state_dict["lr_history"])
+        self._remember(state_dict["memory"])
         now, saved = self._fingerprint(), state_dict["arguments"]
         self._changed |= {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
         self._saved_lengths |= state_dict["lengths"]
@@ -141,7 +154,8 @@ class LRCallback(Callback, ABC):
 
     def _fingerprint(self) -> dict[str, Any]:
         plain = (bool, int, float, str, type(None))
-        return {k: v if isinstance(v, plain) else repr(v) for k, v in arguments(self).items() if k not in _NO_CURVE}
+        given = {k: by_name(v) for k, v in arguments(self).items() if k not in _NO_CURVE}
+        return {k: v if isinstance(v, plain) else repr(v) for k, v in given.items()}
 
     # ---- the start of a fit
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 
 class Line(NamedTuple):
@@ -57,6 +57,29 @@ def cosine(t: float, length: float) -> float:
         return (1.0 + math.cos(math.pi * t / length)) / 2
     # the same curve as the square of a sine: near its end 1 + cos would lose the digits
     return math.sin(math.pi / 2 * max(length - t, 0) / length) ** 2
+
+
+Shape = Literal["linear", "cosine", "step"]
+
+
+def interpolate(points: Sequence[tuple[float, float]], t: float, shape: Shape) -> float:
+    """The value at ``t`` between ``(position, value)`` points: the first value before them, the last one after them.
+
+    >>> [interpolate([(1, 0.0), (3, 1.0), (3, 5.0)], t, "linear") for t in (0, 1, 2, 3, 9)]
+    [0.0, 0.0, 0.5, 5.0, 5.0]
+    """
+    start, value = points[0]
+    if t < start:
+        return value
+    for position, target in points[1:]:
+        if t < position:
+            s, length = t - start, position - start
+            if shape == "step":
+                return value
+            rest = cosine(s, length) if shape == "cosine" else 1.0 - s / length
+            return value * rest + target * (1.0 - rest)
+        start, value = position, target
+    return value
 
 
 def ramp(t: int, warmup: int, start_factor: float | None) -> float:

@@ -127,10 +127,8 @@ class ReduceOnPlateau(LRSchedule):
         self.bad_checks = self.cooldown_left = self.reductions = 0
         self._warned = False
 
-    def state_dict(self) -> dict[str, Any]:
-        memory = (self.best, self.bad_checks, self.cooldown_left, self.reductions)
-        return {**super().state_dict(), "memory": memory}
+    def _memory(self) -> object:
+        return self.best, self.bad_checks, self.cooldown_left, self.reductions
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self.best, self.bad_checks, self.cooldown_left, self.reductions = state_dict["memory"]
+    def _remember(self, memory: Any) -> None:
+        self.best, self.bad_checks, self.cooldown_left, self.reductions = memory

@@ -67,7 +67,7 @@ class LRSchedule(LRCallback, ABC):
     #: the arguments that are durations that recur, such as a cycle
     periods: ClassVar[tuple[str, ...]] = ()
     #: the duration that is the rest of the run when it is None
-    fills_run: ClassVar[str] = ""
+    fills_run: str = ""
 
     def __init__(
         self,
@@ -109,6 +109,11 @@ class LRSchedule(LRCallback, ABC):
         """The duration ``argument`` in intervals."""
         length: int = self._resolved(argument)
         return length
+
+    def lengths(self, argument: str) -> tuple[int, ...]:
+        """The durations of the list ``argument``, in intervals."""
+        lengths: tuple[int, ...] = self._resolved(argument)
+        return lengths
 
     def _resolved(self, argument: str) -> Any:
         if argument in self._lengths:
@@ -158,6 +163,8 @@ class LRSchedule(LRCallback, ABC):
                 lengths[argument] = max(self._end(run, argument, end) - begin, 1)
             elif isinstance(value, tuple):
                 lengths[argument] = tuple(self._whole(run, argument, each, begin) for each in value)
+                if list(lengths[argument]) != sorted(set(lengths[argument])):
+                    raise refusal(self, f"'{argument}' must be strictly rising, got {value!r}: {lengths[argument]}.")
             elif value is not None:
                 lengths[argument] = self._whole(run, argument, value, begin if argument in self.durations else None)
         return {argument: n for argument, n in lengths.items() if not _is_resolved(getattr(self, argument))}
@@ -196,6 +203,13 @@ class LRSchedule(LRCallback, ABC):
 def _is_resolved(value: object) -> bool:
     """Whether a duration is in intervals already."""
     return isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(each, int) for each in value))
+
+
+class FlooredArguments(CommonArguments, total=False):
+    """The keyword arguments of every schedule that has a floor; :class:`FlooredSchedule` explains them."""
+
+    eta_min: float
+    eta_min_ratio: float | None
 
 
 class FlooredSchedule(LRSchedule):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from typing_extensions import Unpack
 
 from .. import _checks
-from ..curves import Line, cosine
-from ..schedule import CommonArguments, FlooredSchedule
+from ..curves import Line, cosine, ramp
+from ..schedule import FlooredArguments, FlooredSchedule
 
 
 class CosineAnnealing(FlooredSchedule):
@@ -19,7 +21,8 @@ class CosineAnnealing(FlooredSchedule):
              ╲
               ╰──────
 
-    ``lr(t) = eta_min + (base - eta_min) * (1 + cos(pi * t / t_max)) / 2`` until ``t_max``, and ``eta_min`` from there.
+    ``lr(t) = eta_min + (base - eta_min) * ((1 + cos(pi * (t / t_max) ** k_decay)) / 2) ** power`` until ``t_max``, and
+    ``eta_min`` from there.
 
     >>> annealing = CosineAnnealing(t_max=4, eta_min=0.01)
     >>> [round(annealing.lr_at(t, base_lr=0.1), 4) for t in (0, 2, 4, 5)]
@@ -27,17 +30,19 @@ class CosineAnnealing(FlooredSchedule):
 
     Args:
         t_max: Length of the descent, a positive duration. None: the rest of the run after the warmup.
-        eta_min: The floor, as an LR >= 0 that no group's base LR lies under.
-        eta_min_ratio: The floor, as a ratio in [0, 1] of each group's base LR, in place of ``eta_min``.
-        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`.
+        power: Exponent of the half cosine, > 0: above 1 the LR falls sooner.
+        k_decay: Exponent of the time, > 0: above 1 the LR falls later.
+        **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
+            default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
 
     Raises:
-        ValueError: ``t_max`` is not positive, ``eta_min`` negative, ``eta_min_ratio`` not in [0, 1] or beside eta_min.
+        ValueError: a value is out of its range, or both floors are given.
         MisconfigurationException: at the start of a fit whose length the Trainer does not know, if ``t_max`` is None.
 
     ``torch.optim.lr_scheduler.CosineAnnealingLR`` has the same values up to ``t_max``, and climbs back after it.
 
-    Source: Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017 (without the restarts).
+    Source: Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017 (without the restarts);
+    ``k_decay`` from Zhang and Li, k-decay, 2020.
     """
 
     durations = ("t_max",)
@@ -47,15 +52,19 @@ class CosineAnnealing(FlooredSchedule):
         self,
         t_max: int | str | None = None,
         *,
-        eta_min: float = 0.0,
-        eta_min_ratio: float | None = None,
-        **common: Unpack[CommonArguments],
+        power: float = 1.0,
+        k_decay: float = 1.0,
+        **floored: Unpack[FlooredArguments],
     ) -> None:
-        super().__init__(eta_min=eta_min, eta_min_ratio=eta_min_ratio, **common)
+        super().__init__(**floored)
         self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.power = _checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
+        self.k_decay = _checks.number(self, "k_decay", k_decay, "a number > 0", lambda x: x > 0)
 
     def line(self, t: int) -> Line:
-        return self.above_floor(cosine(t, self.length("t_max")))
+        t_max = self.length("t_max")
+        height = cosine(t, t_max) if self.k_decay == 1.0 else cosine(min(t / t_max, 1.0) ** self.k_decay, 1.0)
+        return self.above_floor(height**self.power)
 
 
 class CosineRestarts(FlooredSchedule):
@@ -68,9 +77,9 @@ class CosineRestarts(FlooredSchedule):
            ╲│    ╲  │      ╲
             ╯     ╰─╯       ╰─   (each rise is one jump)
 
-    ``lr(t) = eta_min + (peak - eta_min) * (1 + cos(pi * s / T)) / 2``: the cycles i = 0, 1, ... are
-    ``T = t_0 * t_mult ** i`` intervals long, ``s`` counts the intervals within the cycle, and its
-    ``peak = base * decay ** i``.
+    ``lr(t) = eta_min + (peak - eta_min) * ((1 + cos(pi * s / T)) / 2) ** power``: the cycles i = 0, 1, ... are
+    ``T = t_0 * t_mult ** i`` intervals long, rounded down to whole intervals and at least 1; ``s`` counts the intervals
+    within the cycle, and its ``peak = base * decay ** i``.
 
     >>> restarts = CosineRestarts(t_0=2, t_mult=2, decay=0.5)
     >>> [round(restarts.lr_at(t, base_lr=1.0), 4) for t in (0, 1, 2, 4, 6, 14)]
@@ -78,42 +87,61 @@ class CosineRestarts(FlooredSchedule):
 
     Args:
         t_0: Length of the first cycle, a positive duration.
-        t_mult: Each cycle is this many times as long as the one before, a positive integer.
-        eta_min: The floor, as an LR >= 0 that no group's base LR lies under; a peak that decays below it stays on it.
-        eta_min_ratio: The floor, as a ratio in [0, 1] of each group's base LR, in place of ``eta_min``.
-        decay: Factor in (0, 1] on each next peak.
-        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`.
+        t_mult: Each cycle is this many times as long as the one before, a number > 0; below 1 the cycles get shorter.
+        decay: Factor in (0, 1] on each next peak; a peak that decays below the floor stays on it.
+        power: Exponent of the half cosine, > 0: above 1 the LR falls sooner.
+        cycle_warmup: A duration, from 0 on: each cycle begins with an even ramp of so many of its intervals from the
+            floor, and its cosine takes the rest.
+        **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
+            default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
 
     Raises:
-        ValueError: ``t_0`` or ``t_mult`` is not positive, or a value is out of its range.
+        ValueError: a value is out of its range, or both floors are given.
 
     A cycle's floor is reached just when the next one begins, so no interval trains at it. The restarts are counted in
-    integers and exact at any t; ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`` has the same values.
+    whole numbers and exact at any t; ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`` has the same values.
 
     Source: Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017.
     """
 
-    periods = ("t_0",)
+    periods = ("t_0", "cycle_warmup")
 
     def __init__(
         self,
         t_0: int | str,
-        t_mult: int = 1,
+        t_mult: float = 1,
         *,
-        eta_min: float = 0.0,
-        eta_min_ratio: float | None = None,
         decay: float = 1.0,
-        **common: Unpack[CommonArguments],
+        power: float = 1.0,
+        cycle_warmup: int | str = 0,
+        **floored: Unpack[FlooredArguments],
     ) -> None:
-        super().__init__(eta_min=eta_min, eta_min_ratio=eta_min_ratio, **common)
+        super().__init__(**floored)
         self.t_0 = _checks.duration(self, "t_0", t_0)
-        self.t_mult = _checks.whole(self, "t_mult", t_mult, at_least=1)
+        self.t_mult = _checks.number(self, "t_mult", t_mult, "a number > 0", lambda x: x > 0)
         self.decay = _checks.number(self, "decay", decay, "a number in (0, 1]", lambda x: 0 < x <= 1)
+        self.power = _checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
+        self.cycle_warmup = _checks.duration(self, "cycle_warmup", cycle_warmup, at_least=0)
 
     def line(self, t: int) -> Line:
+        cycle, s, length = self.cycle(t)
+        warmup = self.length("cycle_warmup")
+        if s < warmup:
+            height = ramp(s, warmup, None)
+        else:
+            height = cosine(s - warmup, max(length - warmup, 1)) ** self.power
+        return self.above_floor(height, peak=self.decay**cycle)
+
+    def cycle(self, t: int) -> tuple[int, int, int]:
+        """Number of the cycle at ``t``, intervals within it, and its length."""
         cycle, length = 0, self.length("t_0")
         if self.t_mult == 1:
-            cycle, t = divmod(t, length)
+            return t // length, t % length, length
+        # whole numbers and fractions: a logarithm in floating point would miss borders
+        exact_length, t_mult = Fraction(length), Fraction(str(self.t_mult))
         while t >= length:
-            cycle, t, length = cycle + 1, t - length, length * self.t_mult
-        return self.above_floor(cosine(t, length), peak=self.decay**cycle)
+            if length == 1 and t_mult < 1:
+                return cycle + t, 0, 1
+            exact_length *= t_mult
+            cycle, t, length = cycle + 1, t - length, max(int(exact_length), 1)
+        return cycle, t, length

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal, cast
 
 from typing_extensions import Unpack
@@ -81,13 +80,7 @@ class CyclicalLR(LRSchedule):
             self.step_size_down = _checks.duration(self, "step_size_down", step_size_down, or_none="the same")
         self.mode = cast(Mode, _checks.choice(self, "mode", mode, ("triangular", "triangular2", "exp_range", "cosine")))
         self.gamma = _checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
-        self.momentum = momentum
-        if momentum is not None:
-            rule = "a pair (low, high) of numbers with 0 <= low <= high < 1, or None"
-            if isinstance(momentum, str) or not isinstance(momentum, Sequence) or len(momentum) != 2:
-                _checks.refuse(self, "momentum", rule, momentum)
-            low = _checks.number(self, "momentum", momentum[0], rule, lambda x: 0 <= x < 1)
-            self.momentum = low, _checks.number(self, "momentum", momentum[1], rule, lambda x: low <= x < 1)
+        self.momentum = _checks.low_high(self, "momentum", momentum)
 
     def height(self, t: int) -> float:
         """Where the swing stands: 0 at ``eta_min``, 1 at ``eta_max``."""

@@ -1,0 +1,133 @@
+"""Power laws of the time, which need no end of the run."""
+
+from __future__ import annotations
+
+import math
+
+from typing_extensions import Unpack
+
+from .. import _checks
+from ..curves import Line
+from ..schedule import CommonArguments, FlooredArguments, FlooredSchedule, LRSchedule
+
+
+class InverseSqrt(LRSchedule):
+    r"""The LR falls with the square root of the time.
+
+    .. code-block:: text
+
+        ╲
+         ╲
+          ╰──╮
+             ╰──────────
+
+    ``lr(t) = base * sqrt(timescale / (t + shift))``. With ``d_model`` the base LR is multiplied by
+    ``(d_model * timescale) ** -0.5``, which with ``warmup=timescale`` is the Noam schedule.
+
+    >>> decay = InverseSqrt(timescale=4)
+    >>> [decay.lr_at(t, base_lr=1.0) for t in (0, 12, 60)]
+    [1.0, 0.5, 0.25]
+
+    Args:
+        timescale: A positive duration; the LR has fallen to half after three more of it.
+        shift: Intervals that count as passed at t = 0, a positive duration. None: ``timescale``, so that the schedule
+            starts at the base LR.
+        d_model: Width of a Transformer, a positive integer. None: no factor.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`.
+
+    Raises:
+        ValueError: a value is not positive.
+
+    Source: Vaswani et al., Attention Is All You Need, 2017 (section 5.3); fairseq's inverse_sqrt is
+    ``timescale = warmup``.
+    """
+
+    periods = ("timescale", "shift")
+
+    def __init__(
+        self,
+        timescale: int | str,
+        *,
+        shift: int | str | None = None,
+        d_model: int | None = None,
+        **common: Unpack[CommonArguments],
+    ) -> None:
+        super().__init__(**common)
+        self.timescale = _checks.duration(self, "timescale", timescale)
+        self.shift = None if shift is None else _checks.duration(self, "shift", shift, or_none="timescale")
+        self.d_model = None if d_model is None else _checks.whole(self, "d_model", d_model, at_least=1, or_none="none")
+
+    def line(self, t: int) -> Line:
+        timescale = self.length("timescale")
+        shift = timescale if self.shift is None else self.length("shift")
+        noam = 1.0 if self.d_model is None else 1.0 / math.sqrt(self.d_model * timescale)
+        return Line(noam * math.sqrt(timescale / (t + shift)))
+
+
+class PowerDecay(FlooredSchedule):
+    r"""A power law of the time, with an optional cooldown at the end of the run.
+
+    .. code-block:: text
+
+        ╲
+         ╲
+          ╰──╮
+             ╰────────╲
+
+    ``lr(t) = base * (timescale / (t + timescale)) ** exponent``, but not under the floor. In the last ``cooldown``
+    intervals before ``t_max`` the LR falls from there along a straight line to the floor, which it then holds.
+
+    >>> decay = PowerDecay(timescale=1, exponent=0.5, cooldown=2, t_max=5)
+    >>> [decay.lr_at(t, base_lr=1.0) for t in (0, 3, 4, 5, 6)]
+    [1.0, 0.5, 0.25, 0.0, 0.0]
+
+    Args:
+        timescale: A positive duration; longer ones fall later.
+        exponent: Exponent of the power law, > 0.
+        cooldown: Length of the final descent, a duration from 0 on; 0: none, and the run needs no end.
+        t_max: Where the cooldown ends, a positive duration. None: the rest of the run after the warmup.
+        **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
+            default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
+
+    Raises:
+        ValueError: a value is out of its range, or both floors are given.
+        MisconfigurationException: at the start of a fit whose length the Trainer does not know, if there is a cooldown
+            and ``t_max`` is None.
+
+    Source: Shen et al., Power Scheduler: A Batch Size and Token Number Agnostic Learning Rate Scheduler, 2024.
+    """
+
+    durations = ("t_max",)
+    periods = ("timescale", "cooldown")
+
+    def __init__(
+        self,
+        timescale: int | str,
+        *,
+        exponent: float = 0.5,
+        cooldown: int | str = 0,
+        t_max: int | str | None = None,
+        **floored: Unpack[FlooredArguments],
+    ) -> None:
+        super().__init__(**floored)
+        self.timescale = _checks.duration(self, "timescale", timescale)
+        self.exponent = _checks.number(self, "exponent", exponent, "a number > 0", lambda x: x > 0)
+        self.cooldown = _checks.duration(self, "cooldown", cooldown, at_least=0)
+        self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.fills_run = "t_max" if self.cooldown else ""
+
+    def line(self, t: int) -> Line:
+        ratio = self.eta_min_ratio or 0.0
+        if not self.cooldown:
+            return Line(max(self._law(t), ratio), floor=self.eta_min)
+        t_max = self.length("t_max")
+        cooldown = min(self.length("cooldown"), t_max)
+        begin = t_max - cooldown
+        rest = min(max(t_max - t, 0) / cooldown, 1.0)
+        factor = max(self._law(min(t, begin)), ratio)
+        return Line(factor * rest + ratio * (1.0 - rest), self.eta_min * (1.0 - rest), self.eta_min)
+
+    def _law(self, t: int) -> float:
+        timescale = self.length("timescale")
+        law: float = (timescale / (t + timescale)) ** self.exponent
+        return law

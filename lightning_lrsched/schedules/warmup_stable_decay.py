@@ -1,0 +1,87 @@
+"""Warmup, stable, decay."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, cast
+
+from typing_extensions import Unpack
+
+from .. import _checks
+from ..curves import Line, cosine
+from ..schedule import FlooredArguments, FlooredSchedule
+
+Decay = Literal["linear", "cosine", "1-sqrt", "square", "exponential"]
+
+
+class WarmupStableDecay(FlooredSchedule):
+    r"""The base LR after the warmup, held until a decay at the end of the run.
+
+    .. code-block:: text
+
+          ╭───────────╮
+         ╱             ╲
+        ╱               ╲
+
+    ``lr(t) = base`` until ``t_max - decay``, then ``eta_min + (base - eta_min) * h(p)`` with p rising from 0 to 1 over
+    the last ``decay`` intervals, and ``eta_min`` from ``t_max`` on. h(p) is ``1 - p`` ("linear"),
+    ``(1 + cos(pi * p)) / 2`` ("cosine"), ``1 - sqrt(p)`` ("1-sqrt") or ``1 - p ** 2`` ("square"); "exponential" is
+    ``lr = base * eta_min_ratio ** p``.
+
+    >>> wsd = WarmupStableDecay(decay=4, t_max=10)
+    >>> [wsd.lr_at(t, base_lr=1.0) for t in (0, 6, 7, 8, 10, 11)]
+    [1.0, 1.0, 0.75, 0.5, 0.0, 0.0]
+
+    Args:
+        decay: Length of the decay, a positive duration, at most ``t_max``.
+        shape: ``"linear"``, ``"cosine"``, ``"1-sqrt"``, ``"square"`` or ``"exponential"``, which needs an
+            ``eta_min_ratio`` > 0.
+        t_max: Where the decay ends, a positive duration. None: the rest of the run after the warmup.
+        **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
+            default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
+
+    Raises:
+        ValueError: a value is out of its range, both floors are given, or "exponential" has none.
+        MisconfigurationException: at the start of a fit whose length the Trainer does not know, if ``t_max`` is None.
+
+    A decay longer than ``t_max`` begins at t = 0.
+
+    Source: Hu et al., MiniCPM, 2024; "1-sqrt" from Hägele et al., Scaling Laws and Compute-Optimal Training Beyond
+    Fixed Training Durations, 2024.
+    """
+
+    durations = ("t_max",)
+    periods = ("decay",)
+    fills_run = "t_max"
+
+    def __init__(
+        self,
+        decay: int | str,
+        *,
+        shape: Decay = "linear",
+        t_max: int | str | None = None,
+        **floored: Unpack[FlooredArguments],
+    ) -> None:
+        super().__init__(**floored)
+        self.decay = _checks.duration(self, "decay", decay)
+        shapes = ("linear", "cosine", "1-sqrt", "square", "exponential")
+        self.shape = cast(Decay, _checks.choice(self, "shape", shape, shapes))
+        if shape == "exponential" and not self.eta_min_ratio:
+            _checks.refuse(self, "eta_min_ratio", "a number in (0, 1] with shape='exponential'", self.eta_min_ratio)
+        self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
+
+    def line(self, t: int) -> Line:
+        t_max = self.length("t_max")
+        decay = min(self.length("decay"), t_max)
+        s = min(max(t - (t_max - decay), 0), decay)
+        if self.shape == "exponential":
+            assert self.eta_min_ratio is not None
+            return Line(self.eta_min_ratio ** (s / decay))
+        return self.above_floor(
+            {
+                "linear": (decay - s) / decay,
+                "cosine": cosine(s, decay),
+                "1-sqrt": 1.0 - math.sqrt(s / decay),
+                "square": 1.0 - (s / decay) ** 2,
+            }[self.shape]
+        )
