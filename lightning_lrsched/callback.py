@@ -260,7 +260,7 @@ class LRCallback(Callback, ABC):
             groups.write_momentum(self._momentum(t))
 
     def _adopt(self, fit: _Fit, groups: DrivenGroups, t: int) -> None:
-        groups.adopt(t, self._moment(t, groups.distinct))
+        groups.adopt(t, lambda bases: self._moment(t, bases))
         self._history.late[groups.index] = groups.late
         if fit.logbook is not None:
             fit.logbook.name(fit.driven, self.momentum is not None)

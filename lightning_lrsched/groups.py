@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeAlias
 
@@ -86,7 +87,7 @@ class DrivenGroups:
         self._plain = self.hyperparameter in self._list[0] and not any(
             isinstance(read(group, self.hyperparameter), Tensor) for group in self._list
         )
-        self.distinct = set(self.bases)
+        self.distinct = {*self.bases, self._reference(self.late)}
 
     @property
     def changed(self) -> bool:
@@ -101,11 +102,12 @@ class DrivenGroups:
         self.late = {index: group for index, group in late.items() if index in self.members}
         self._look()
 
-    def adopt(self, t: int, moment: Moment) -> None:
+    def adopt(self, t: int, moment_of: Callable[[set[float]], Moment]) -> None:
         """Take the groups as they are during the run: new ones came at ``t``, and keep their value there."""
-        share = self._share(moment) or 1.0  # 0 has no multiples
-        for index, base in self._count_in().items():
-            self.late[index] = LateGroup(base, t, share)
+        new = self._count_in()
+        reference = self._reference(new.keys() | self.late.keys())
+        share = moment_of({reference}).at(reference) / reference or 1.0  # 0 has no multiples
+        self.late |= {index: LateGroup(base, t, share) for index, base in new.items()}
         self.late = {index: group for index, group in self.late.items() if index in self.members}
         self._look()
 
@@ -118,12 +120,11 @@ class DrivenGroups:
         self.bases = [(known | new)[i] for i in self.members]
         return new
 
-    def _share(self, moment: Moment) -> float:
-        """The share of its base value that a plain group trains at."""
-        for index, base in zip(self.members, self.bases, strict=True):
-            if index not in self.late and base > 0.0:
-                return moment.at(base) / base
-        return 1.0
+    def _reference(self, late: Iterable[int]) -> float:
+        """The base value whose curve late groups follow: that of a plain group, where there is one."""
+        positive = {i: base for i, base in zip(self.members, self.bases, strict=True) if base > 0.0}
+        plain = [base for i, base in positive.items() if i not in set(late)]
+        return next(iter([*plain, *positive.values()]), 1.0)
 
     def write(self, t: int, moment: Moment) -> bool:
         """Put the values of ``t`` in force; False where they are in force already."""
@@ -133,7 +134,8 @@ class DrivenGroups:
         self.moment = moment
         self.values = moment.of(self.bases)
         if self.late:
-            share = self._share(moment)
+            reference = self._reference(self.late)
+            share = moment.at(reference) / reference
             for index, late in self.late.items():
                 value = late.value if t == late.t else late.value * (share / late.share)
                 self.values[self.members.index(index)] = value
