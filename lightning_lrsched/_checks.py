@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from .durations import parse
 
+LARGEST = 2**63 - 1  # further than any run goes, and far from where floats overflow
+
 
 def refuse(owner: object, argument: str, rule: str, value: object) -> NoReturn:
     raise ValueError(f"{type(owner).__name__}: '{argument}' must be {rule}, got {value!r}.")
@@ -30,6 +32,8 @@ def number(owner: object, argument: str, value: object, rule: str, holds: Callab
 def whole(owner: object, argument: str, value: object, *, at_least: int, or_none: str = "") -> int:
     """An int from ``at_least`` on; ``or_none`` says what None would mean where it is allowed."""
     if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= at_least:
+        if operator.index(value) > LARGEST:
+            refuse(owner, argument, f"at most {LARGEST}", value)
         return operator.index(value)
     rule = {0: "an integer >= 0", 1: "a positive integer"}.get(at_least, f"an integer >= {at_least}")
     refuse(owner, argument, f"{rule} or None ({or_none})" if or_none else rule, value)

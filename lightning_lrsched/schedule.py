@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, ClassVar, TypedDict
 
 from typing_extensions import Unpack
@@ -142,9 +143,9 @@ class LRSchedule(LRCallback, ABC):
 
     def _checked(self, t: int, base: float) -> float:
         lr = self.lr_at(t, base)
-        if not (math.isfinite(lr) and lr >= 0.0):
+        if not (isinstance(lr, Real) and math.isfinite(lr) and lr >= 0.0):
             raise refusal(self, f"lr_at({t}, {base!r}) must return a finite number >= 0, got {lr!r}.")
-        return lr
+        return float(lr)
 
     def _momentum(self, t: int) -> float:
         return self.momentum_at(max(t - self.length("warmup"), 0))
@@ -197,6 +198,8 @@ class LRSchedule(LRCallback, ABC):
                 f"'{argument}' must be a whole number of {self.interval}s, got {value!r}, which is"
                 f" {float(intervals):g} of this run. Pass {near}{by_step}.",
             )
+        if intervals > _checks.LARGEST:
+            raise refusal(self, f"'{argument}' must be at most {_checks.LARGEST} {self.interval}s, got {value!r}.")
         return int(intervals)
 
 

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from models import Recorder, saver, trainer
 from torch.utils.data import DataLoader, IterableDataset
 
+import lightning_lrsched
 from lightning_lrsched import CosineAnnealing, LRSchedule, ReduceOnPlateau, StepDecay
 
 
@@ -191,7 +192,7 @@ def test_schedules_pickle_copy_and_print_themselves_fitted_or_not(case: Any, tmp
             assert repr(twin) == repr(schedule)
             assert twin.state_dict() == schedule.state_dict()
         assert len(pickle.dumps(schedule)) < 3000  # no model comes along
-        rebuilt = eval(repr(schedule), {type(schedule).__name__: type(schedule)})
+        rebuilt = eval(repr(schedule), vars(lightning_lrsched))
         assert rebuilt.state_dict()["arguments"] == schedule.state_dict()["arguments"]
         fit(tmp_path, Recorder(batches=2, val_batches=1), schedule, max_epochs=2)
 

@@ -237,7 +237,7 @@ VALUES: list[tuple[Callable[[], LRSchedule], str]] = [
         "CosineAnnealing: 'eta_min_ratio' must be None beside eta_min=0.1, got 0.5.",
     ),
     (lambda: CosineRestarts(0), "CosineRestarts: 't_0' must be a positive integer, got 0."),
-    (lambda: CosineRestarts(1, 0), "CosineRestarts: 't_mult' must be a positive integer, got 0."),
+    (lambda: CosineRestarts(1, 0), "CosineRestarts: 't_mult' must be a number > 0, got 0."),
     (lambda: CosineRestarts(1, decay=0), "CosineRestarts: 'decay' must be a number in (0, 1], got 0."),
     (lambda: CyclicalLR(-1, step_size=1), "CyclicalLR: 'eta_min' must be a number >= 0, got -1."),
     (

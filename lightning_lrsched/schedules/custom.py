@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pydoc import locate
+from pkgutil import resolve_name
 from typing import cast
 
 from typing_extensions import Unpack
@@ -12,7 +12,13 @@ from typing_extensions import Unpack
 from .. import _checks
 from ..schedule import CommonArguments, LRSchedule
 
-_imported = cache(locate)
+
+@cache
+def _imported(name: str) -> object:
+    try:
+        return resolve_name(name)
+    except (ImportError, AttributeError, ValueError):
+        return None
 
 
 class CustomSchedule(LRSchedule):
@@ -22,8 +28,8 @@ class CustomSchedule(LRSchedule):
 
     >>> CustomSchedule(lambda t, base_lr: base_lr / (t + 1)).lr_at(3, base_lr=1.0)
     0.25
-    >>> CustomSchedule("math.ldexp").function
-    'math.ldexp'
+    >>> CustomSchedule("operator.mul").lr_at(3, base_lr=0.5)
+    1.5
 
     Args:
         function: Takes ``t``, the intervals since the schedule began, and ``base_lr``; returns the LR, a finite number
