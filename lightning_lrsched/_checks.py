@@ -10,7 +10,9 @@ from typing import NoReturn
 
 from .durations import parse
 
-LARGEST = 2**63 - 1  # further than any run goes, and far from where floats overflow
+# beyond what any run needs, and far from where floats overflow
+LARGEST = 2**63 - 1
+GREATEST = 1e100
 
 
 def refuse(owner: object, argument: str, rule: str, value: object) -> NoReturn:
@@ -24,8 +26,10 @@ def number(owner: object, argument: str, value: object, rule: str, holds: Callab
             as_float = float(value)
         except OverflowError:  # an int beyond every float
             as_float = math.inf
-        if math.isfinite(as_float) and holds(as_float):
+        if abs(as_float) <= GREATEST and holds(as_float):
             return as_float
+        if math.isfinite(as_float) and holds(as_float):
+            refuse(owner, argument, f"at most {GREATEST:g}", value)
     refuse(owner, argument, rule, value)
 
 
@@ -71,13 +75,22 @@ def flag(owner: object, argument: str, value: object) -> bool:
     return value
 
 
-def which(owner: object, argument: str, value: object) -> int | str | None:
-    """The index or the name of one of several things; None is all of them."""
-    if value is None or (isinstance(value, str) and value):
+def which(owner: object, argument: str, value: object, *, several: str = "") -> int | str:
+    """The index or the name of one of several things."""
+    if isinstance(value, str) and value:
         return value
     if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= 0:
         return operator.index(value)
-    refuse(owner, argument, "an index (from 0), a name or None (all of them)", value)
+    refuse(owner, argument, f"an index (from 0), a name{several} or None (all of them)", value)
+
+
+def which_of(owner: object, argument: str, value: object) -> tuple[int | str, ...] | None:
+    """Indices and names; None is all of them."""
+    if value is None:
+        return None
+    listed = isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value)
+    each: Sequence[object] = value if listed else [value]  # type: ignore[assignment]
+    return tuple(which(owner, argument, one, several=", a list of them") for one in each)
 
 
 def name(owner: object, argument: str, value: object, rule: str) -> str:
@@ -91,7 +104,7 @@ def low_high(owner: object, argument: str, value: object) -> tuple[float, float]
     if value is None:
         return None
     rule = "a pair (low, high) of numbers with 0 <= low <= high < 1, or None"
-    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) != 2:
         refuse(owner, argument, rule, value)
     low = number(owner, argument, value[0], rule, lambda x: 0 <= x < 1)
     return low, number(owner, argument, value[1], rule, lambda x: low <= x < 1)

@@ -61,15 +61,8 @@ class LRCallback(Callback, ABC):
         replace_scheduler: bool,
     ) -> None:
         self.interval: Interval = cast(Interval, _checks.choice(self, "interval", interval, ("epoch", "step")))
-        self.optimizer = _checks.which(self, "optimizer", optimizer)
-        if param_groups is not None:
-            several = not isinstance(param_groups, str) and isinstance(param_groups, Sequence) and len(param_groups)
-            groups = cast(Sequence[Any], param_groups) if several else [param_groups]
-            self.param_groups: tuple[str | int, ...] | None = tuple(
-                cast(str | int, _checks.which(self, "param_groups", group)) for group in groups
-            )
-        else:
-            self.param_groups = None
+        self.optimizer = None if optimizer is None else _checks.which(self, "optimizer", optimizer)
+        self.param_groups = _checks.which_of(self, "param_groups", param_groups)
         self.hyperparameter = _checks.name(self, "hyperparameter", hyperparameter, "the key of a parameter group")
         self.log_lr = _checks.flag(self, "log_lr", log_lr)
         self.replace_scheduler = _checks.flag(self, "replace_scheduler", replace_scheduler)

@@ -54,9 +54,9 @@ def cosine(t: float, length: float) -> float:
     [1.0, 0.5, 0.0, 0.0]
     """
     if 2 * t <= length:
-        return (1.0 + math.cos(math.pi * t / length)) / 2
+        return (1.0 + math.cos(math.pi * (t / length))) / 2
     # the same curve as the square of a sine: near its end 1 + cos would lose the digits
-    return math.sin(math.pi / 2 * max(length - t, 0) / length) ** 2
+    return math.sin(math.pi / 2 * (max(length - t, 0) / length)) ** 2
 
 
 Shape = Literal["linear", "cosine", "step"]

@@ -13,7 +13,7 @@ from typing import Literal
 
 Interval = Literal["epoch", "step"]
 
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(epochs?|steps?|%)\s*", re.ASCII)
+_DURATION = re.compile(r"\s*(\d{1,18}(?:\.\d{1,18})?)\s*(epochs?|steps?|%)\s*", re.ASCII)
 
 
 def parse(duration: str) -> tuple[Fraction, str] | None:

@@ -51,6 +51,9 @@ class ReduceOnPlateau(LRSchedule):
         min_lr: The floor, an LR >= 0 that no group's base LR lies under.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. ``interval`` is the unit of ``warmup``.
 
+    A checkpoint that was saved after a batch, before the validation that followed it (``every_n_train_steps``), resumes
+    without that validation, and its check is missed: Lightning does not repeat it. Better save on validation end.
+
     Raises:
         ValueError: a value breaks its rule.
         MisconfigurationException: after the first epoch with a validation, when the metric was never logged.

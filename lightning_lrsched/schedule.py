@@ -189,6 +189,8 @@ class LRSchedule(LRCallback, ABC):
                 f"'{argument}' is {value!r}, which the Trainer cannot turn into {self.interval}s: {why}."
                 f" Pass {argument}=<number of {self.interval}s>.",
             )
+        if intervals > _checks.LARGEST:
+            raise refusal(self, f"'{argument}' must be at most {_checks.LARGEST} {self.interval}s, got {value!r}.")
         if intervals.denominator != 1:
             below = int(intervals)
             near = " or ".join(f"{argument}={n}" for n in (below, below + 1) if n)
@@ -198,8 +200,6 @@ class LRSchedule(LRCallback, ABC):
                 f"'{argument}' must be a whole number of {self.interval}s, got {value!r}, which is"
                 f" {float(intervals):g} of this run. Pass {near}{by_step}.",
             )
-        if intervals > _checks.LARGEST:
-            raise refusal(self, f"'{argument}' must be at most {_checks.LARGEST} {self.interval}s, got {value!r}.")
         return int(intervals)
 
 

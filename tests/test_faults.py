@@ -21,6 +21,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ ENDINGS = {  # the exit codes they lead to; a run may also be done before
     "exception": [ENDED],
     "disk full": [ENDED],
 }
-FAULTS_PER_RUN = 4.0  # on average, were they spread over one uninterrupted run
+FAULTS_PER_RUN = 3.0  # on average, were they spread over one uninterrupted run
 
 
 class Server:
@@ -130,23 +131,21 @@ def live(server: Server, folder: Path, life: Job, dice: random.Random, tally: Co
     "full", [False, pytest.param(True, marks=[pytest.mark.long, pytest.mark.timeout(3600)])], ids=["share", "full"]
 )
 def test_a_run_goes_on_where_it_was_ended(
-    full: bool, server: Server, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+    full: bool, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if full and "long" not in request.config.getoption("-m"):
-        pytest.skip("the full harness: -m long")
     seed = random.SystemRandom().randrange(2**32)
     dice, tally = random.Random(seed), Counter[str]()
-    lives = list(itertools.product([case.name for case in CASES], ["epoch", "step"], [1, 3]))
+    lives = list(itertools.product(CASES, ["epoch", "step"], [1, 3]))
     dice.shuffle(lives)
-    if not full:
-        lives = list({life[0]: life for life in lives}.values())
+    if not full:  # one of each schedule
+        lives = list({type(life[0].make()): life for life in lives}.values())
     number = 0
     while number < len(lives) or tally["SIGKILL"] < (200 if full else 15):
-        name, interval, accumulate = lives[number % len(lives)]
+        case, interval, accumulate = lives[number % len(lives)]
         folder = tmp_path / str(number)
         folder.mkdir()
         life: Job = {
-            "case": name,
+            "case": case.name,
             "common": {"interval": interval, "warmup": dice.choice([0, 2])},
             "accumulate": accumulate,
             "val_check_interval": dice.choice([1.0, 0.5]),
@@ -168,7 +167,7 @@ def test_a_run_goes_on_from_what_an_exception_saved(name: str, accumulate: int, 
         "save_on_exception": True,
     }
     expected, _ = uninterrupted(server, tmp_path, life)
-    for raise_at in (3, 10, 14):
+    for raise_at in (5, 10, 14):
         folder, record = tmp_path / str(raise_at), tmp_path / f"{raise_at}.txt"
         code, _ = server.run({**life, "folder": str(folder), "record": str(record), "raise_at": raise_at})
         assert code == ENDED
@@ -193,7 +192,8 @@ def test_a_truncated_checkpoint_is_named_and_nothing_of_it_is_loaded(
 
     model, schedule = Recorder(), StepDecay(2)
     weights, state = {k: v.clone() for k, v in model.state_dict().items()}, schedule.state_dict()
-    with caplog.at_level(logging.INFO, "lightning.pytorch"), pytest.raises((RuntimeError, EOFError)):
+    refusals = (EOFError, OSError, RuntimeError, UnpicklingError)  # torch has one for each length
+    with caplog.at_level(logging.INFO, "lightning.pytorch"), pytest.raises(refusals):
         trainer(tmp_path, schedule, max_epochs=2).fit(model, ckpt_path=truncated)
     assert f"Restoring states from the checkpoint path at {truncated}" in caplog.messages
     assert model.used == []

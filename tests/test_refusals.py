@@ -206,7 +206,7 @@ VALUES: list[tuple[Callable[[], LRSchedule], str]] = [
     ),
     (
         lambda: StepDecay(1, param_groups=[-1]),
-        "StepDecay: 'param_groups' must be an index (from 0), a name or None (all of them), got -1.",
+        "StepDecay: 'param_groups' must be an index (from 0), a name, a list of them or None (all of them), got -1.",
     ),
     (lambda: StepDecay(1, log_lr=1), "StepDecay: 'log_lr' must be True or False, got 1."),  # type: ignore[arg-type]
     (

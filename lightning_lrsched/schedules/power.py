@@ -118,7 +118,7 @@ class PowerDecay(FlooredSchedule):
 
     def line(self, t: int) -> Line:
         ratio = self.eta_min_ratio or 0.0
-        if not self.cooldown:
+        if not self.cooldown or not self.length("cooldown"):
             return Line(max(self._law(t), ratio), floor=self.eta_min)
         t_max = self.length("t_max")
         cooldown = min(self.length("cooldown"), t_max)

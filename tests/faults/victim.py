@@ -146,7 +146,7 @@ def train(job: Job) -> None:
         val_check_interval=job["val_check_interval"],
         enable_checkpointing=True,
         plugins=[Disk(job)],
-    ).fit(Victim(job), ckpt_path=job.get("checkpoint"), weights_only=True)
+    ).fit(Victim(job), ckpt_path=job.get("checkpoint"))
 
 
 def in_child(job: Job) -> int:
