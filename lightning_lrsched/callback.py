@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -42,6 +43,8 @@ class _Fit:
     edited: bool = False  # whether other code's edit of a value was told
     scale: float | None = None  # of the GradScaler, after the last update
     logbook: Logbook | None = None
+    progress: Any = None  # counts the Trainer's updates: trainer.global_step is six properties further away
+    watched: bool = False  # whether a callback may look at the LR at any batch
     hooks: list[RemovableHandle] = field(default_factory=list)
 
 
@@ -113,7 +116,7 @@ class LRCallback(Callback, ABC):
         # Lightning hangs the module's log methods on every callback
         return {k: v for k, v in vars(self).items() if k not in ("log", "log_dict")} | {"_fit": None}
 
-    @property
+    @cached_property  # the Trainer asks for it at every hook
     def state_key(self) -> str:
         whose = {"optimizer": self.optimizer, "param_groups": self.param_groups}
         given = {k: v for k, v in whose.items() if v is not None}
@@ -182,6 +185,7 @@ class LRCallback(Callback, ABC):
                 self._count_updates(trainer, fit, groups)
         elif trainer.scaler is not None:
             fit.scale = trainer.scaler.get_scale()
+        fit.progress = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
         self._lengths = self._begin(_run_length(trainer, fit.manual))
         self._tell_changes()
         for groups in fit.driven:
@@ -192,7 +196,9 @@ class LRCallback(Callback, ABC):
         if self.log_lr and not monitored:
             fit.logbook = Logbook(trainer, type(self).__name__, self._history.logged)
             fit.logbook.name(fit.driven, self.momentum is not None)
+        fit.watched = any(_looks_at_any_batch(callback) for callback in _callbacks(trainer))
         self._apply(trainer, fit)
+        self._publish(fit, fit.driven)
 
     def _count_updates(self, trainer: Trainer, fit: _Fit, groups: DrivenGroups) -> None:
         """In manual optimization each optimizer has its own clock, which may tick several times a batch."""
@@ -232,7 +238,7 @@ class LRCallback(Callback, ABC):
         elif fit.manual:
             t = self._history.updates[groups.index]
         else:
-            t = trainer.global_step - self._history.skipped
+            t = fit.progress.optimizer_steps - self._history.skipped
         return t if self._history.restart is None else t - self._history.restart[0]
 
     def _apply(self, trainer: Trainer, fit: _Fit) -> None:
@@ -247,10 +253,16 @@ class LRCallback(Callback, ABC):
     def _write(self, fit: _Fit, groups: DrivenGroups, t: int) -> None:
         if groups.changed:
             self._adopt(fit, groups, t)
-        if groups.write(t, self._moment(t, groups.distinct)) and fit.logbook is not None:
-            fit.logbook.publish(fit.driven.index(groups), groups.values)
+        if groups.write(t, self._moment(t, groups.distinct)) and fit.watched:
+            self._publish(fit, [groups])
         if self.momentum is not None:
             groups.write_momentum(self._momentum(t))
+
+    def _publish(self, fit: _Fit, driven: list[DrivenGroups]) -> None:
+        """Let other callbacks see the values: at every change if one may look, else when Lightning's own do."""
+        if fit.logbook is not None:
+            for groups in driven:
+                fit.logbook.publish(fit.driven.index(groups), groups.values)
 
     def _adopt(self, fit: _Fit, groups: DrivenGroups, t: int) -> None:
         groups.adopt(t, lambda bases: self._moment(t, bases))
@@ -290,7 +302,7 @@ class LRCallback(Callback, ABC):
             return
         for groups in fit.driven:
             if groups.changed and groups.t is not None:  # a group that came inside the batch
-                self._adopt(fit, groups, groups.t)
+                self._write(fit, groups, groups.t)
         if fit.scale is not None:
             # fused optimizers skip inside their step, so only the falling scale tells
             scale = cast(Any, trainer.scaler).get_scale()
@@ -303,6 +315,7 @@ class LRCallback(Callback, ABC):
         if fit.monitor is not None:
             self._react(trainer, fit, fit.monitor.between_epochs(trainer))
         self._apply(trainer, fit)
+        self._publish(fit, fit.driven)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._end_fit()
@@ -370,12 +383,18 @@ class LRCallback(Callback, ABC):
             monitor.validation_starts(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._fit is not None and (monitor := self._watch(trainer)) is not None:
-            self._react(trainer, self._fit, monitor.validation_ends(trainer))
+        if (fit := self._fit) is None:
+            return
+        if (monitor := self._watch(trainer)) is not None:
+            self._react(trainer, fit, monitor.validation_ends(trainer))
+        self._publish(fit, fit.driven)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._fit is not None and self._fit.monitor is not None:
-            self._react(trainer, self._fit, self._fit.monitor.epoch_ends(trainer))
+        if (fit := self._fit) is None:
+            return
+        if fit.monitor is not None:
+            self._react(trainer, fit, fit.monitor.epoch_ends(trainer))
+        self._publish(fit, fit.driven)
 
     def _react(self, trainer: Trainer, fit: _Fit, value: float | None) -> None:
         if value is None or not fit.driven:
@@ -388,6 +407,15 @@ class LRCallback(Callback, ABC):
 def _is_a(callback: Callback, name: str) -> bool:
     """By name, since ``lightning.pytorch`` and ``pytorch_lightning`` have a class each."""
     return any(cls.__name__ == name for cls in type(callback).__mro__)
+
+
+def _looks_at_any_batch(callback: Callback) -> bool:
+    """Lightning's own callbacks look at metrics when an epoch or a validation has ended; only a checkpoint by step or
+    time, and what others wrote, may look in between."""
+    if _is_a(callback, "ModelCheckpoint") and not cast(Any, callback).every_n_epochs:
+        return True
+    package = type(callback).__module__.partition(".")[0]
+    return package not in ("lightning", "pytorch_lightning", __package__) or _is_a(callback, "LambdaCallback")
 
 
 def _callbacks(trainer: Trainer) -> list[Callback]:

@@ -6,7 +6,7 @@ import math
 from abc import ABC
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict, cast
 
 from typing_extensions import Unpack
 
@@ -90,6 +90,12 @@ class LRSchedule(LRCallback, ABC):
                 self, "warmup_start_factor", warmup_start_factor, "a number in [0, 1] or None", lambda x: 0 <= x <= 1
             )
 
+    _is_line: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls._is_line = cls.lr_at is LRSchedule.lr_at
+
     def line(self, t: int) -> Line:
         """The LR at interval ``t`` as a line in the base LR: how this package's own schedules say their formula.
 
@@ -108,8 +114,8 @@ class LRSchedule(LRCallback, ABC):
 
     def length(self, argument: str) -> int:
         """The duration ``argument`` in intervals."""
-        length: int = self._resolved(argument)
-        return length
+        length = self._lengths.get(argument, getattr(self, argument))
+        return length if isinstance(length, int) else cast(int, self._resolved(argument))
 
     def lengths(self, argument: str) -> tuple[int, ...]:
         """The durations of the list ``argument``, in intervals."""
@@ -131,13 +137,14 @@ class LRSchedule(LRCallback, ABC):
     # ---- plumbing
 
     def _moment(self, t: int, bases: set[float]) -> Moment:
-        warmup = self.length("warmup")
-        if t >= warmup:
-            return self._own_moment(t - warmup, bases)
-        return self._own_moment(0, bases).times(ramp(t, warmup, self.warmup_start_factor))
+        if warmup := self.length("warmup"):
+            if t < warmup:
+                return self._own_moment(0, bases).times(ramp(t, warmup, self.warmup_start_factor))
+            t -= warmup
+        return self._own_moment(t, bases)
 
     def _own_moment(self, t: int, bases: set[float]) -> Moment:
-        if type(self).lr_at is LRSchedule.lr_at:
+        if self._is_line:
             return self.line(t)
         return Table({base: self._checked(t, base) for base in bases})
 
@@ -181,6 +188,7 @@ class LRSchedule(LRCallback, ABC):
         return total
 
     def _whole(self, run: RunLength, argument: str, value: int | str, start: int | None) -> int:
+        _checks.duration(self, argument, value, at_least=0)  # a user's own schedule may not have looked
         intervals = run.intervals(value, self.interval, start)
         if intervals is None:
             why = run.unknown or f"the number of {self.interval}s an epoch changes during the run"
@@ -239,9 +247,10 @@ class FlooredSchedule(LRSchedule):
 
     def above_floor(self, height: float, peak: float = 1.0) -> Line:
         """From the floor at ``height`` 0 to ``peak`` times the base LR at 1, both exact."""
-        ratio = self.eta_min_ratio or 0.0
         rest = 1.0 - height
-        return Line(max(peak, ratio) * height + ratio * rest, self.eta_min * rest, self.eta_min)
+        if (ratio := self.eta_min_ratio) is None:
+            return Line(peak * height, self.eta_min * rest, self.eta_min)
+        return Line(max(peak, ratio) * height + ratio * rest)
 
     def _floor(self) -> tuple[str, float]:
         return "eta_min", self.eta_min

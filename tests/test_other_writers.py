@@ -10,7 +10,6 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import (
     BatchSizeFinder,
-    EMAWeightAveraging,
     LearningRateFinder,
     StochasticWeightAveraging,
 )
@@ -60,8 +59,9 @@ def test_swa_takes_over_and_is_told_once(tmp_path: Path, caplog: Any) -> None:
 
 
 def test_weight_averaging_leaves_the_lr_alone(tmp_path: Path) -> None:
+    averaging = pytest.importorskip("lightning.pytorch.callbacks.weight_averaging", reason="needs Lightning 2.6")
     model = Recorder(batches=2)
-    trainer(tmp_path, EMAWeightAveraging(), StepDecay(1, 0.5), max_epochs=3).fit(model)
+    trainer(tmp_path, averaging.EMAWeightAveraging(), StepDecay(1, 0.5), max_epochs=3).fit(model)
     assert model.used == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
 
 

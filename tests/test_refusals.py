@@ -282,6 +282,22 @@ def test_a_wrong_value_is_refused_in_the_constructor(make: Callable[[], LRSchedu
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize("length", [-3, 2.5, "x", None])
+def test_a_duration_of_ones_own_schedule_is_checked_too(length: Any, tmp_path: Any) -> None:
+    class Mine(LRSchedule):
+        periods = ("length_of_it",)
+
+        def __init__(self, length_of_it: Any) -> None:
+            super().__init__()
+            self.length_of_it = length_of_it
+
+        def lr_at(self, t: int, base_lr: float) -> float:
+            return base_lr * 0.5 ** (t / self.length("length_of_it"))
+
+    with pytest.raises((ValueError, MisconfigurationException), match="Mine: 'length_of_it' "):
+        trainer(tmp_path, Mine(length), max_epochs=1).fit(Recorder())
+
+
 def test_a_schedule_without_a_formula_says_so() -> None:
     with pytest.raises(NotImplementedError, match=r"LRSchedule must implement lr_at\(t, base_lr\)"):
         LRSchedule().lr_at(0, 1.0)
