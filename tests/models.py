@@ -30,6 +30,7 @@ class Recorder(LightningModule):
         self.batches, self.val_batches = batches, int(val_batches)
         self.used: list[Any] = []
         self.steps: list[int] = []
+        self.momenta: list[Any] = []
         self.val_metrics: list[float] = []
 
     def configure_optimizers(self) -> Any:
@@ -39,6 +40,7 @@ class Recorder(LightningModule):
         optimizer.step(closure=optimizer_closure)
         lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self.used.append(lrs[0] if len(lrs) == 1 else lrs)
+        self.momenta.append(optimizer.param_groups[0].get("betas", optimizer.param_groups[0].get("momentum")))
         self.steps.append(self.trainer.fit_loop.epoch_loop._batches_that_stepped)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
@@ -56,6 +58,19 @@ class Recorder(LightningModule):
 
     def val_dataloader(self) -> Any:
         return DataLoader(torch.zeros(self.val_batches, 2), batch_size=1) if self.val_batches else []  # type: ignore[arg-type]
+
+
+class LayerWise(Recorder):
+    """A parameter group for each LR."""
+
+    def __init__(self, lrs: list[float]) -> None:
+        super().__init__()
+        self.lrs = lrs
+        self.rest = nn.ParameterList([nn.Parameter(torch.zeros(1)) for _ in lrs[1:]])
+
+    def configure_optimizers(self) -> Any:
+        parts = [list(self.layer.parameters()), *([p] for p in self.rest)]
+        return torch.optim.SGD([{"params": p, "lr": lr} for p, lr in zip(parts, self.lrs, strict=True)])
 
 
 def trainer(tmp_path: os.PathLike[str] | str, *callbacks: Any, **arguments: Any) -> Trainer:

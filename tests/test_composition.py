@@ -138,20 +138,12 @@ def test_a_plateau_under_a_warmup_as_a_product(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
 def test_momentum_is_a_hyperparameter(kind: Any, tmp_path: Path) -> None:
-    seen: list[Any] = []
-
-    class Momentum(Recorder):
-        def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
-            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-            group = optimizer.param_groups[0]
-            seen.append(group["betas"] if "betas" in group else group["momentum"])
-
     extra = {"betas": (0.5, 0.75)} if kind is torch.optim.AdamW else {"momentum": 0.5}
     schedule = StepDecay(1, 0.5, interval="step", hyperparameter="momentum")
-    model = Momentum(lambda p: kind(p, lr=1.0, **extra), batches=3)
+    model = Recorder(lambda p: kind(p, lr=1.0, **extra), batches=3)
     trainer(tmp_path, schedule, max_epochs=1).fit(model)
     momenta = [0.5, 0.25, 0.125]
-    assert seen == ([(m, 0.75) for m in momenta] if "betas" in extra else momenta)
+    assert model.momenta == ([(m, 0.75) for m in momenta] if "betas" in extra else momenta)
     assert model.used == [1.0] * 3
 
 

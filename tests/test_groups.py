@@ -10,7 +10,7 @@ import torch
 from cases import CASES
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import BackboneFinetuning
-from models import Recorder, saver, trainer
+from models import LayerWise, Recorder, saver, trainer
 from torch import Tensor, nn
 
 from lightning_lrsched import CosineAnnealing, ExponentialDecay, StepDecay
@@ -145,16 +145,7 @@ def test_a_replaced_list_of_groups_is_driven_on(tmp_path: Path) -> None:
 def test_two_hundred_layer_wise_lrs_keep_their_ratios(tmp_path: Path) -> None:
     lrs = [0.9**i for i in range(200)]
 
-    class Deep(Recorder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rest = nn.ParameterList([nn.Parameter(torch.zeros(1)) for _ in lrs[1:]])
-
-        def configure_optimizers(self) -> Any:
-            parts = [list(self.layer.parameters()), *([p] for p in self.rest)]
-            return torch.optim.SGD([{"params": p, "lr": lr} for p, lr in zip(parts, lrs, strict=True)])
-
-    model = Deep()
+    model = LayerWise(lrs)
     trainer(tmp_path, ExponentialDecay(gamma=0.5, interval="step"), max_epochs=1).fit(model)
     assert model.used == [[lr * 0.5**t for lr in lrs] for t in range(7)]
 

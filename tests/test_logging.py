@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from models import Recorder, trainer
+from models import LayerWise, Recorder, trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
@@ -18,9 +18,18 @@ from lightning_lrsched import CosineAnnealing, CyclicalLR, ExponentialDecay, LRS
 
 
 def points(folder: Path, tag: str = "lr-SGD") -> list[tuple[int, float]]:
-    events = EventAccumulator(str(folder))
-    events.Reload()
-    return [(event.step, event.value) for event in events.Scalars(tag)] if tag in events.Tags()["scalars"] else []
+    """(step, value), in the order in which they were written; a resumed run adds a file."""
+
+    def age(path: Path) -> tuple[int, int]:  # the name ends with a count, which sorts as a number only
+        return int(path.name.split(".")[3]), int(path.name.split(".")[-1])
+
+    found: list[tuple[int, float]] = []
+    for path in sorted(folder.glob("events.out.tfevents.*"), key=age):
+        events = EventAccumulator(str(path))
+        events.Reload()
+        if tag in events.Tags()["scalars"]:
+            found += [(event.step, event.value) for event in events.Scalars(tag)]
+    return found
 
 
 def used_points(model: Recorder) -> list[tuple[int, float]]:
@@ -186,19 +195,6 @@ def test_the_lr_names_checkpoints_and_stops_training(tmp_path: Path) -> None:
     assert len(model.used) == 8  # the first epoch ends at 0.125, the second at 0.0078
 
 
-def layer_wise(lrs: list[float]) -> Any:
-    class Many(Recorder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rest = nn.ParameterList([nn.Parameter(torch.zeros(1)) for _ in lrs[1:]])
-
-        def configure_optimizers(self) -> Any:
-            parts = [list(self.layer.parameters()), *([p] for p in self.rest)]
-            return torch.optim.SGD([{"params": p, "lr": lr} for p, lr in zip(parts, lrs, strict=True)])
-
-    return Many()
-
-
 def lr_tags(folder: Path) -> set[str]:
     events = EventAccumulator(str(folder))
     events.Reload()
@@ -206,13 +202,13 @@ def lr_tags(folder: Path) -> set[str]:
 
 
 def test_many_groups_share_a_curve_where_their_lrs_coincide(tmp_path: Path) -> None:
-    trainer(tmp_path, StepDecay(1), logger=tensorboard(tmp_path), max_epochs=1).fit(layer_wise([1.0, 0.5] * 6))
+    trainer(tmp_path, StepDecay(1), logger=tensorboard(tmp_path), max_epochs=1).fit(LayerWise([1.0, 0.5] * 6))
     assert lr_tags(tmp_path / "run") == {"lr-SGD/pg1", "lr-SGD/pg2"}
 
 
 def test_of_many_curves_the_extremes_are_logged(tmp_path: Path, caplog: Any) -> None:
     lrs = [2.0**-i for i in range(12)]
-    trainer(tmp_path, StepDecay(1), logger=tensorboard(tmp_path), max_epochs=1).fit(layer_wise(lrs))
+    trainer(tmp_path, StepDecay(1), logger=tensorboard(tmp_path), max_epochs=1).fit(LayerWise(lrs))
     assert lr_tags(tmp_path / "run") == {"lr-SGD/pg1", "lr-SGD/pg12"}
     assert (
         "StepDecay: 12 different curves; logging the lowest (lr-SGD/pg12) and the highest (lr-SGD/pg1)."
