@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
@@ -24,8 +25,11 @@ def arguments(schedule: object) -> dict[str, Any]:
 
 def by_name(value: object) -> object:
     """Functions as the names they can be imported by: those stay the same from process to process."""
-    if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, partial):
+        return f"partial({by_name(value.func)}, *{value.args}, **{value.keywords})"
+    if callable(value) and not isinstance(value, type):
+        named = value if hasattr(value, "__qualname__") else type(value)
+        return f"{named.__module__}.{named.__qualname__}"
     return value
 
 

@@ -106,5 +106,10 @@ def low_high(owner: object, argument: str, value: object) -> tuple[float, float]
     rule = "a pair (low, high) of numbers with 0 <= low <= high < 1, or None"
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) != 2:
         refuse(owner, argument, rule, value)
-    low = number(owner, argument, value[0], rule, lambda x: 0 <= x < 1)
-    return low, number(owner, argument, value[1], rule, lambda x: low <= x < 1)
+    low, high = value
+    for each in (low, high):
+        if not isinstance(each, Real) or isinstance(each, bool):
+            refuse(owner, argument, rule, value)
+    if not 0 <= low <= high < 1:
+        refuse(owner, argument, rule, value)
+    return float(low), float(high)

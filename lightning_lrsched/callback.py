@@ -6,6 +6,7 @@ The only file that knows Lightning's hooks.
 from __future__ import annotations
 
 import math
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from .groups import DrivenGroups, Moment
 from .history import History
 from .logbook import Logbook, logged_step
 from .monitor import Monitor
-from .ownership import TakenOff, claim, refuse_high_floor, title, unclaimed
+from .ownership import TakenOff, claim, refuse_high_floor, refuse_shared, title, unclaimed
 
 # arguments that do not change the curve: a resume with other values is nobody's concern
 _NO_CURVE = ("log_lr", "replace_scheduler")
@@ -40,6 +41,7 @@ class _Fit:
     monitor: Monitor | None
     first_batch: bool = True  # of an epoch, or of what is left of one after a restart
     epoch_began: bool = False
+    steps: int = 0  # the Trainer's updates up to the last batch
     edited: bool = False  # whether other code's edit of a value was told
     scale: float | None = None  # of the GradScaler, after the last update
     logbook: Logbook | None = None
@@ -70,6 +72,11 @@ class LRCallback(Callback, ABC):
         self.log_lr = _checks.flag(self, "log_lr", log_lr)
         self.replace_scheduler = _checks.flag(self, "replace_scheduler", replace_scheduler)
         self._fit: _Fit | None = None
+        self._trainer: weakref.ref[Trainer] | None = None  # of the last fit
+        self._lengths: dict[str, Any] = {}  # the arguments that depend on the run, in intervals
+        self._saved_lengths: dict[str, Any] = {}
+        self._changed: dict[str, tuple[object, object]] = {}  # arguments that differ from the checkpoint's
+        self._restored = False
         self._forget()
 
     # ---- what a subclass says
@@ -99,13 +106,13 @@ class LRCallback(Callback, ABC):
     def _remember(self, memory: Any) -> None:
         """Take back what ``_memory`` gave."""
 
+    def _begin_anew(self) -> None:
+        """Empty the memory of a schedule that has one."""
+
     def _forget(self) -> None:
         """Begin a new run."""
         self._history = History()
-        self._lengths: dict[str, Any] = {}  # the arguments that depend on the run, in intervals
-        self._saved_lengths: dict[str, Any] = {}
-        self._changed: dict[str, tuple[object, object]] = {}  # arguments that differ from the checkpoint's
-        self._restored = False
+        self._begin_anew()
 
     # ---- identity and state
 
@@ -114,7 +121,7 @@ class LRCallback(Callback, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         # Lightning hangs the module's log methods on every callback
-        return {k: v for k, v in vars(self).items() if k not in ("log", "log_dict")} | {"_fit": None}
+        return {k: v for k, v in vars(self).items() if k not in ("log", "log_dict")} | {"_fit": None, "_trainer": None}
 
     @cached_property  # the Trainer asks for it at every hook
     def state_key(self) -> str:
@@ -134,19 +141,26 @@ class LRCallback(Callback, ABC):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._history = History.of(state_dict["lr_history"])
-        self._remember(state_dict["memory"])
+        if state_dict["memory"] is not None:
+            self._remember(state_dict["memory"])
         now, saved = self._fingerprint(), state_dict["arguments"]
         self._changed |= {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
         self._saved_lengths |= state_dict["lengths"]
         self._restored = True
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._forget()
         # where another schedule trained before, its record of the optimizers serves as well
         for state in checkpoint["callbacks"].values():
             if isinstance(state, dict) and "lr_history" in state:
-                updates = self._history.updates
-                self._history = History.of(state["lr_history"])
-                self._history.updates |= updates
+                same = state["arguments"]["hyperparameter"] == self.hyperparameter
+                self._history.take_over(History.of(state["lr_history"]), same)
+        # nor is a memory lost because the schedule now says otherwise whose LR it drives
+        states = checkpoint["callbacks"]
+        kin = [key for key in states if str(key).partition("{")[0] == type(self).__qualname__]
+        alone = sum(type(schedule) is type(self) for schedule in _schedules(trainer)) == 1
+        if self.state_key not in states and len(kin) == 1 and alone:
+            self.load_state_dict(states[kin[0]])
 
     def _fingerprint(self) -> dict[str, Any]:
         plain = (bool, int, float, str, type(None))
@@ -158,8 +172,12 @@ class LRCallback(Callback, ABC):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage != "fit":
             return
-        if trainer.global_step == 0:
+        last = self._trainer() if self._trainer is not None else None
+        if trainer.global_step == 0 or last is not trainer:
             self._forget()
+        self._trainer = weakref.ref(trainer)
+        self._history.late.clear()  # the optimizers are new; a checkpoint tells what came late
+        self._lengths, self._saved_lengths, self._changed, self._restored = {}, {}, {}, False
         # First among the callbacks, after the tuners: BackboneFinetuning restores its groups' LRs in on_fit_start,
         # and LearningRateMonitor logs what it finds in on_train_batch_start. The list is replaced, not changed:
         # the Trainer is iterating over it.
@@ -167,11 +185,10 @@ class LRCallback(Callback, ABC):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._end_fit()
-        schedules = [callback for callback in _callbacks(trainer) if isinstance(callback, LRCallback)]
-        driven = claim(self, trainer, [schedule for schedule in schedules if schedule is not self])
+        driven = claim(self, trainer, [schedule for schedule in _schedules(trainer) if schedule is not self])
         refuse_high_floor(self, *self._floor(), driven)
-        if self is schedules[0] and (free := unclaimed(trainer.optimizers, schedules)):
-            rank_zero_info(f"No schedule drives the LR of {', '.join(free)}: it stays as it is.")
+        self._free: set[str] = set()
+        self._tell_unclaimed(trainer)
         monitor = None if self.monitor is None else Monitor(self, self.monitor)
         self._fit = _Fit(driven, not pl_module.automatic_optimization, _found(trainer), monitor)
 
@@ -179,45 +196,73 @@ class LRCallback(Callback, ABC):
         if (fit := self._fit) is None:
             return
         if not self._restored and trainer.global_step and trainer.ckpt_path:
-            rank_zero_info(f"{type(self).__name__}: not in the checkpoint; its position is the Trainer's.")
+            rank_zero_info(
+                f"{type(self).__name__}: the checkpoint has no state of it; it goes on at the Trainer's position, epoch"
+                f" {trainer.current_epoch}, step {trainer.global_step}."
+            )
         if fit.manual:
             for groups in fit.driven:
                 self._count_updates(trainer, fit, groups)
         elif trainer.scaler is not None:
             fit.scale = trainer.scaler.get_scale()
         fit.progress = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
-        self._lengths = self._begin(_run_length(trainer, fit.manual))
+        fit.steps = fit.progress.optimizer_steps
+        self._measure(trainer, fit)
         self._tell_changes()
         for groups in fit.driven:
             if self._history.restart is not None:
-                self._take_base(groups, self._history.restart[1])
+                self._take_base(groups, self._history.restart[2])
             groups.restore(self._history.late.get(groups.index, {}))
         monitored = self.hyperparameter == "lr" and any(_is_a(c, "LearningRateMonitor") for c in _callbacks(trainer))
         if self.log_lr and not monitored:
             fit.logbook = Logbook(trainer, type(self).__name__, self._history.logged)
             fit.logbook.name(fit.driven, self.momentum is not None)
         fit.watched = any(_looks_at_any_batch(callback) for callback in _callbacks(trainer))
-        self._apply(trainer, fit)
+        if self._history.window_open:
+            for groups in fit.driven:
+                groups.hold()
+        else:
+            self._apply(trainer, fit)
         self._publish(fit, fit.driven)
+
+    def _measure(self, trainer: Trainer, fit: _Fit) -> None:
+        """The durations in intervals, of what is left of the run where an LR finder began the schedule anew."""
+        run = _run_length(trainer, fit.manual)
+        self._lengths = self._begin(run if self._history.restart is None else run.after(*self._history.restart[:2]))
+
+    def _tell_unclaimed(self, trainer: Trainer) -> None:
+        """Name each group that no schedule drives, once: the first schedule speaks for all."""
+        schedules = _schedules(trainer)
+        if self is schedules[0]:
+            free = [name for name in unclaimed(trainer.optimizers, schedules) if name not in self._free]
+            self._free.update(free)
+            if free:
+                rank_zero_info(f"No schedule drives the LR of {', '.join(free)}: it stays as it is.")
 
     def _count_updates(self, trainer: Trainer, fit: _Fit, groups: DrivenGroups) -> None:
         """In manual optimization each optimizer has its own clock, which may tick several times a batch."""
         index = groups.index
         if index not in self._history.updates:
-            share = trainer.global_step // len(trainer.optimizers)
-            self._history.updates[index] = share
-            if trainer.global_step and len(trainer.optimizers) > 1:
+            known = self._history.updates
+            unknown = len(trainer.optimizers) - len(known)
+            share = (trainer.global_step - sum(known.values())) // unknown
+            known[index] = share
+            if trainer.global_step and unknown > 1:
                 rank_zero_warn(
                     f"{type(self).__name__}: the checkpoint does not say how many of its {trainer.global_step} updates"
                     f" optimizer {index} made; taking an equal share, {share}."
                 )
 
         def after_step(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if groups not in fit.driven:  # another scheduler has taken over
+                return
+            if groups.changed and groups.t is not None:  # a group that came before this very step
+                self._write(trainer, fit, groups, groups.t)
             found_inf = getattr(optimizer, "found_inf", None)  # what a GradScaler tells a fused optimizer
             if found_inf is None or not found_inf.item():
                 self._history.updates[index] += 1
                 if self.interval == "step":
-                    self._write(fit, groups, self._t(trainer, fit, groups))
+                    self._write(trainer, fit, groups, self._t(trainer, fit, groups))
 
         fit.hooks.append(groups.optimizer.register_step_post_hook(after_step))
 
@@ -239,7 +284,10 @@ class LRCallback(Callback, ABC):
             t = self._history.updates[groups.index]
         else:
             t = fit.progress.optimizer_steps - self._history.skipped
-        return t if self._history.restart is None else t - self._history.restart[0]
+        if self._history.restart is not None:
+            epoch, step, _ = self._history.restart
+            t -= epoch if self.interval == "epoch" else step
+        return t
 
     def _apply(self, trainer: Trainer, fit: _Fit) -> None:
         """Put the values of now in force."""
@@ -248,11 +296,11 @@ class LRCallback(Callback, ABC):
             if t is None or fit.manual:
                 t = self._t(trainer, fit, groups)
             if groups.t != t or groups.changed:
-                self._write(fit, groups, t)
+                self._write(trainer, fit, groups, t)
 
-    def _write(self, fit: _Fit, groups: DrivenGroups, t: int) -> None:
+    def _write(self, trainer: Trainer, fit: _Fit, groups: DrivenGroups, t: int) -> None:
         if groups.changed:
-            self._adopt(fit, groups, t)
+            self._adopt(trainer, fit, groups, t)
         if groups.write(t, self._moment(t, groups.distinct)) and fit.watched:
             self._publish(fit, [groups])
         if self.momentum is not None:
@@ -264,9 +312,14 @@ class LRCallback(Callback, ABC):
             for groups in driven:
                 fit.logbook.publish(fit.driven.index(groups), groups.values)
 
-    def _adopt(self, fit: _Fit, groups: DrivenGroups, t: int) -> None:
+    def _adopt(self, trainer: Trainer, fit: _Fit, groups: DrivenGroups, t: int) -> None:
         groups.adopt(t, lambda bases: self._moment(t, bases))
         self._history.late[groups.index] = groups.late
+        for other in _schedules(trainer):
+            if other is not self and other._fit is not None:
+                theirs = {their.index: their.selection for their in other._fit.driven}
+                refuse_shared(self, other, {groups.index: groups.selection}, theirs, trainer.optimizers)
+        self._tell_unclaimed(trainer)
         if fit.logbook is not None:
             fit.logbook.name(fit.driven, self.momentum is not None)
 
@@ -276,7 +329,7 @@ class LRCallback(Callback, ABC):
         fit.first_batch = fit.epoch_began = True
         self._begin_anew_after_finder(trainer, fit)
         if fit.monitor is not None:
-            self._react(trainer, fit, fit.monitor.between_epochs(trainer))
+            self._react(trainer, fit, fit.monitor.between_epochs(trainer), late=True)
         self._apply(trainer, fit)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -285,9 +338,10 @@ class LRCallback(Callback, ABC):
         first, fit.first_batch = fit.first_batch, False
         if first:
             self._yield_to_schedulers(trainer, fit)
-        self._apply(trainer, fit)
-        if first:
-            self._undo_edits(fit)
+        if not self._history.window_open:
+            self._apply(trainer, fit)
+            if first:
+                self._undo_edits(fit)
         if (book := fit.logbook) is not None:
             step = logged_step(trainer)
             if book.due(step, fit.epoch_began):
@@ -302,8 +356,13 @@ class LRCallback(Callback, ABC):
             return
         for groups in fit.driven:
             if groups.changed and groups.t is not None:  # a group that came inside the batch
-                self._write(fit, groups, groups.t)
-        if fit.scale is not None:
+                self._write(trainer, fit, groups, groups.t)
+        if fit.monitor is None and fit.scale is None:
+            return
+        steps = fit.progress.optimizer_steps
+        self._history.window_open = not fit.manual and steps == fit.steps
+        fit.steps = steps
+        if fit.scale is not None and not self._history.window_open:
             # fused optimizers skip inside their step, so only the falling scale tells
             scale = cast(Any, trainer.scaler).get_scale()
             self._history.skipped += scale < fit.scale
@@ -313,7 +372,8 @@ class LRCallback(Callback, ABC):
         if (fit := self._fit) is None:
             return
         if fit.monitor is not None:
-            self._react(trainer, fit, fit.monitor.between_epochs(trainer))
+            self._react(trainer, fit, fit.monitor.between_epochs(trainer), late=True)
+        self._history.window_open = False
         self._apply(trainer, fit)
         self._publish(fit, fit.driven)
 
@@ -355,17 +415,22 @@ class LRCallback(Callback, ABC):
                 )
 
     def _begin_anew_after_finder(self, trainer: Trainer, fit: _Fit) -> None:
-        found = _found(trainer)
-        if all(now is before for now, before in zip(found, fit.found, strict=True)):
+        before, fit.found = fit.found, _found(trainer)
+        new = [now for now, old in zip(fit.found, before, strict=True) if now is not old]
+        suggestion = cast(Any, new[-1]).suggestion() if new else None
+        lrs = [float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        if suggestion is None or any(lr != suggestion for lr in lrs):  # it found nothing, or was not to set it
             return
-        fit.found = found
-        self._history.restart = None
+        self._history.restart = (trainer.current_epoch, trainer.global_step - self._history.skipped, suggestion)
+        self._history.late.clear()
+        self._begin_anew()
+        self._measure(trainer, fit)
         for groups in fit.driven:
-            lr = float(groups.groups()[0]["lr"])
-            self._history.restart = (self._t(trainer, fit, groups), lr)
-            self._history.late.pop(groups.index, None)
-            self._take_base(groups, lr)
+            self._take_base(groups, suggestion)
             groups.restore({})
+        refuse_high_floor(self, *self._floor(), fit.driven)
+        if fit.logbook is not None:
+            fit.logbook.name(fit.driven, self.momentum is not None)
 
     def _take_base(self, groups: DrivenGroups, lr: float) -> None:
         if self.hyperparameter == "lr":
@@ -396,12 +461,16 @@ class LRCallback(Callback, ABC):
             self._react(trainer, fit, fit.monitor.epoch_ends(trainer))
         self._publish(fit, fit.driven)
 
-    def _react(self, trainer: Trainer, fit: _Fit, value: float | None) -> None:
+    def _react(self, trainer: Trainer, fit: _Fit, value: float | None, late: bool = False) -> None:
         if value is None or not fit.driven:
             return
-        self._judge(value, self._t(trainer, fit, fit.driven[0]))
+        t = self._t(trainer, fit, fit.driven[0])
+        self._judge(value, t - 1 if late and self.interval == "epoch" else t)  # late: of the epoch that has ended
         for groups in fit.driven:
-            self._write(fit, groups, self._t(trainer, fit, groups))
+            if self._history.window_open:
+                groups.t = None  # to be written when the window ends
+                continue
+            self._write(trainer, fit, groups, self._t(trainer, fit, groups))
 
 
 def _is_a(callback: Callback, name: str) -> bool:
@@ -412,15 +481,21 @@ def _is_a(callback: Callback, name: str) -> bool:
 def _looks_at_any_batch(callback: Callback) -> bool:
     """Lightning's own callbacks look at metrics when an epoch or a validation has ended; only a checkpoint by step or
     time, and what others wrote, may look in between."""
+    if isinstance(callback, LRCallback):
+        return False
     if _is_a(callback, "ModelCheckpoint") and not cast(Any, callback).every_n_epochs:
         return True
     package = type(callback).__module__.partition(".")[0]
-    return package not in ("lightning", "pytorch_lightning", __package__) or _is_a(callback, "LambdaCallback")
+    return package not in ("lightning", "pytorch_lightning") or _is_a(callback, "LambdaCallback")
 
 
 def _callbacks(trainer: Trainer) -> list[Callback]:
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return callbacks
+
+
+def _schedules(trainer: Trainer) -> list[LRCallback]:
+    return [callback for callback in _callbacks(trainer) if isinstance(callback, LRCallback)]
 
 
 def _rank(callback: Callback) -> int:

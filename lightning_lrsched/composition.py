@@ -65,10 +65,9 @@ class _Composite(LRSchedule):
         for part in self.reactive:
             part._remember(memory)
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _begin_anew(self) -> None:
         for part in self.parts:
-            part._forget()
+            part._begin_anew()
 
 
 class SequentialSchedule(_Composite):

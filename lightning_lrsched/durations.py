@@ -55,6 +55,11 @@ class Pace:
             total += max(stop - first, 0) * updates
         return total
 
+    def after(self, epoch: int) -> Pace:
+        """The pace of what is left from ``epoch`` on."""
+        left = [(first, updates) for first, end, updates in self._bounded() if end is None or end > epoch]
+        return Pace(tuple((max(first - epoch, 0), updates) for first, updates in left))
+
     def epochs(self, steps: Fraction | int) -> Fraction:
         """Epochs that the first ``steps`` updates take."""
         left = Fraction(steps)
@@ -74,6 +79,12 @@ class RunLength:
     pace: Pace | None
     unknown: str = ""
 
+    def after(self, epoch: int, step: int) -> RunLength:
+        """The length of what is left from there on."""
+        epochs = None if self.epochs is None else self.epochs - epoch
+        steps = None if self.steps is None else self.steps - step
+        return RunLength(epochs, steps, None if self.pace is None else self.pace.after(epoch), self.unknown)
+
     def total(self, interval: Interval) -> int | None:
         """The earlier of the two limits, in intervals; epochs are rounded up."""
         if interval == "epoch":
@@ -83,6 +94,8 @@ class RunLength:
             limits = [self.epochs, by_steps]
         else:
             by_epochs = None if self.epochs is None or self.pace is None else int(self.pace.steps(self.epochs))
+            if self.epochs is not None and by_epochs is None:
+                return None
             limits = [by_epochs, self.steps]
         known = [limit for limit in limits if limit is not None]
         return min(known, default=None)

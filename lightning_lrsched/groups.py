@@ -44,7 +44,15 @@ class Selection(NamedTuple):
 
 
 def matches(wanted: str | int, index: int, group: Group) -> bool:
-    return wanted == index if isinstance(wanted, int) else fnmatchcase(str(group.get("name", "")), wanted)
+    if isinstance(wanted, int):
+        return wanted == index
+    name = str(group.get("name", ""))
+    return name == wanted or fnmatchcase(name, wanted)
+
+
+def _identity(index: int, group: Group) -> int:
+    """What a group is known by: its first parameter, which stays the same object when groups move or are replaced."""
+    return id(group["params"][0]) if group["params"] else index
 
 
 class LateGroup(NamedTuple):
@@ -61,18 +69,18 @@ class DrivenGroups:
     Holds no group: ``Optimizer.load_state_dict`` replaces them all.
     """
 
-    def __init__(
-        self, index: int, optimizer: Optimizer, selection: Selection, hyperparameter: str = "lr", configured: str = ""
-    ) -> None:
+    def __init__(self, index: int, optimizer: Optimizer, selection: Selection, hyperparameter: str = "lr") -> None:
         self.index = index
         self.optimizer = optimizer
         self.hyperparameter = hyperparameter
         self.late: dict[int, LateGroup] = {}
         self.t: int | None = None
         self.values: list[float] = []
-        self._selection = selection
-        self.members = selection.of(optimizer.param_groups)
-        self.bases = [float(read(group, configured or hyperparameter)) for group in self.groups()]
+        self.selection = selection
+        self.members: list[int] = []
+        self.bases: list[float] = []
+        self._identities: list[int] = []
+        self._count_in()
         self._look()
 
     def groups(self) -> list[Group]:
@@ -82,6 +90,7 @@ class DrivenGroups:
     def _look(self) -> None:
         self.moment: Moment | None = None  # the last one written
         self.momentum: float | None = None
+        self._pinned = False  # whether a late group is in its first interval
         self._list = self.optimizer.param_groups
         self._count = len(self._list)
         self._plain = self.hyperparameter in self._list[0] and not any(
@@ -102,22 +111,29 @@ class DrivenGroups:
         self.late = {index: group for index, group in late.items() if index in self.members}
         self._look()
 
+    def hold(self) -> None:
+        """Leave the values as the checkpoint has put them."""
+        self.values = [float(read(group, self.hyperparameter)) for group in self.groups()]
+
     def adopt(self, t: int, moment_of: Callable[[set[float]], Moment]) -> None:
         """Take the groups as they are during the run: new ones came at ``t``, and keep their value there."""
         new = self._count_in()
         reference = self._reference(new.keys() | self.late.keys())
         share = moment_of({reference}).at(reference) / reference or 1.0  # 0 has no multiples
         self.late |= {index: LateGroup(base, t, share) for index, base in new.items()}
-        self.late = {index: group for index, group in self.late.items() if index in self.members}
         self._look()
 
     def _count_in(self) -> dict[int, float]:
         """Note the values of groups that came, and forget those that went."""
         groups: list[Group] = self.optimizer.param_groups
-        known = dict(zip(self.members, self.bases, strict=True))
-        self.members = self._selection.of(groups)
-        new = {i: float(read(groups[i], self.hyperparameter)) for i in self.members if i not in known}
-        self.bases = [(known | new)[i] for i in self.members]
+        known = dict(zip(self._identities, self.bases, strict=True))
+        before = dict(zip(self._identities, self.members, strict=True))
+        self.members = self.selection.of(groups)
+        self._identities = [_identity(index, groups[index]) for index in self.members]
+        places = dict(zip(self._identities, self.members, strict=True))
+        new = {places[i]: float(read(groups[places[i]], self.hyperparameter)) for i in places if i not in known}
+        self.bases = [known[i] if i in known else new[index] for i, index in places.items()]
+        self.late = {places[i]: self.late[index] for i, index in before.items() if index in self.late and i in places}
         return new
 
     def _reference(self, late: Iterable[int]) -> float:
@@ -129,9 +145,10 @@ class DrivenGroups:
     def write(self, t: int, moment: Moment) -> bool:
         """Put the values of ``t`` in force; False where they are in force already."""
         self.t = t
-        if moment == self.moment:
+        pinned = any(t == late.t for late in self.late.values())
+        if moment == self.moment and pinned == self._pinned:
             return False
-        self.moment = moment
+        self.moment, self._pinned = moment, pinned
         self.values = moment.of(self.bases)
         if self.late:
             reference = self._reference(self.late)

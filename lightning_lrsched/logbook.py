@@ -62,7 +62,9 @@ class Logbook:
             curves = [(names[index], place) for place, index in enumerate(groups.members)]
             if len(curves) > MANY:
                 # from the last to the first, so that the first group of each LR gives the name
-                curves = list({groups.bases[place]: (name, place) for name, place in reversed(curves)}.values())
+                late = groups.late
+                distinct = {(groups.bases[i], late.get(groups.members[i])): (name, i) for name, i in reversed(curves)}
+                curves = list(distinct.values())
             if len(curves) > MANY:
                 curves.sort(key=lambda curve: groups.bases[curve[1]])
                 rank_zero_info(
@@ -72,7 +74,7 @@ class Logbook:
                 curves = [curves[0], curves[-1]]
             self._curves.append(curves)
         momenta = group_names(self._trainer.optimizers, "momentum") if momentum else []
-        self._momentum = [momenta[groups.index][groups.members[0]] for groups in driven if momenta]
+        self._momentum = [momenta[g.index][g.members[0]] if momenta and g.members else "" for g in driven]
 
     def publish(self, place: int, values: list[float]) -> None:
         """Let EarlyStopping, ModelCheckpoint and the like see the LRs in force."""
@@ -91,7 +93,8 @@ class Logbook:
             for groups, curves in zip(driven, self._curves, strict=True)
             for name, group in curves
         }
-        for name, groups in zip(self._momentum, driven, strict=False):
-            values[name] = cast(float, groups.momentum)
-        for logger in self._trainer.loggers:
+        for name, groups in zip(self._momentum, driven, strict=True):
+            if name:
+                values[name] = cast(float, groups.momentum)
+        for logger in self._trainer.loggers if values else ():
             logger.log_metrics(values, step=step)

@@ -7,10 +7,11 @@ from typing import Any, Protocol, cast
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
 from torch.optim import Optimizer
 
-from .groups import DrivenGroups, Group, Selection, matches, read
+from .groups import DrivenGroups, Group, Selection, matches, put, read
 
 
 class Owner(Protocol):
@@ -36,16 +37,14 @@ def claim(owner: Owner, trainer: Trainer, others: Iterable[Owner]) -> list[Drive
     optimizers = trainer.optimizers
     mine = _select(owner, optimizers)
     for other in others:
-        _refuse_shared(owner, other, mine, _select(other, optimizers), optimizers)
+        refuse_shared(owner, other, mine, _select(other, optimizers), optimizers)
     for index, selection in mine.items():
         groups: list[Group] = optimizers[index].param_groups
         _refuse_missing(owner, optimizers[index], [groups[i] for i in selection.of(groups)])
-    replaced = "lr" in hyperparameters(owner) and _take_off(owner, trainer, [optimizers[index] for index in mine])
-    configured = "initial_lr" if replaced and owner.hyperparameter == "lr" else ""
-    return [
-        DrivenGroups(index, optimizers[index], selection, owner.hyperparameter, configured)
-        for index, selection in mine.items()
-    ]
+    if "lr" in hyperparameters(owner):
+        _take_off(owner, trainer, [optimizers[index] for index in mine])
+    key = owner.hyperparameter
+    return [DrivenGroups(index, optimizers[index], selection, key) for index, selection in mine.items()]
 
 
 def _select(owner: Owner, optimizers: list[Optimizer]) -> dict[int, Selection]:
@@ -57,27 +56,39 @@ def _select(owner: Owner, optimizers: list[Optimizer]) -> dict[int, Selection]:
     if wanted is not None and len(indices) != 1:
         there = ", ".join(f"{i} ({kind})" for i, kind in enumerate(kinds))
         problem = "fits several optimizers" if indices else "does not exist"
-        raise refusal(owner, f"optimizer {wanted!r} {problem}. There are: {there}.")
+        way_out = " Pass its index." if indices else ""
+        raise refusal(owner, f"optimizer {wanted!r} {problem}. There are: {there}.{way_out}")
     for group in owner.param_groups or ():
         _refuse_unknown(owner, group, {i: optimizers[i] for i in indices})
     selection = Selection(owner.param_groups)
-    chosen = {i: selection for i in indices if selection.of(optimizers[i].param_groups)}
-    return chosen or dict.fromkeys(indices, selection)  # a pattern that fits nothing yet waits everywhere
+    if any(_is_pattern(group) for group in owner.param_groups or ()):
+        return dict.fromkeys(indices, selection)  # a group that fits may come to any of them
+    return {i: selection for i in indices if selection.of(optimizers[i].param_groups)}
+
+
+def _is_pattern(group: str | int) -> bool:
+    return isinstance(group, str) and bool(set(group) & set("*?["))
 
 
 def _refuse_unknown(owner: Owner, wanted: str | int, optimizers: dict[int, Optimizer]) -> None:
     found = [matches(wanted, i, g) for optimizer in optimizers.values() for i, g in enumerate(optimizer.param_groups)]
-    if any(found) or (isinstance(wanted, str) and set(wanted) & set("*?[")):
+    if any(found):
         return
     there = "; ".join(
-        f"optimizer {index} ({type(optimizer).__name__}) has "
+        f"in optimizer {index} ({type(optimizer).__name__}) "
         + ", ".join(f"{i} ({g['name']!r})" if "name" in g else str(i) for i, g in enumerate(optimizer.param_groups))
         for index, optimizer in optimizers.items()
     )
-    raise refusal(owner, f"parameter group {wanted!r} does not exist: {there}.")
+    if _is_pattern(wanted):
+        rank_zero_warn(
+            f"{type(owner).__name__}: no parameter group fits {wanted!r} yet, so that nothing is scheduled until one"
+            f" does. There are: {there}."
+        )
+    else:
+        raise refusal(owner, f"parameter group {wanted!r} does not exist. There are: {there}.")
 
 
-def _refuse_shared(
+def refuse_shared(
     owner: Owner, other: Owner, mine: dict[int, Selection], theirs: dict[int, Selection], optimizers: list[Optimizer]
 ) -> None:
     for key in sorted(hyperparameters(owner) & hyperparameters(other)):
@@ -95,18 +106,26 @@ def _refuse_shared(
 def _refuse_missing(owner: Owner, optimizer: Optimizer, groups: list[Group]) -> None:
     for key in sorted(hyperparameters(owner)):
         for group in groups:
-            try:
-                float(read(group, key))
-            except (TypeError, ValueError, RuntimeError):
-                there = ", ".join(sorted(set(group) - {"params", "name", "initial_lr"}))
+            value = read(group, key)
+            if not _is_number(value):
+                there = ", ".join(
+                    sorted(k for k, v in group.items() if k not in ("name", "initial_lr") and _is_number(v))
+                )
                 kind = type(optimizer).__name__
-                raise refusal(owner, f"{kind} has no number {key!r} to schedule. It has: {there}.") from None
+                raise refusal(owner, f"{kind} has no number {key!r} to schedule. It has: {there}.")
 
 
-def _take_off(owner: Owner, trainer: Trainer, optimizers: list[Optimizer]) -> bool:
+def _is_number(value: object) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() == 1
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _take_off(owner: Owner, trainer: Trainer, optimizers: list[Optimizer]) -> None:
     configs = trainer.strategy.lr_scheduler_configs
-    attached = [c for c in configs if any(c.scheduler.optimizer is optimizer for optimizer in optimizers)]
-    for config in attached:
+    for config in [c for c in configs if any(c.scheduler.optimizer is optimizer for optimizer in optimizers)]:
+        if isinstance(config.scheduler, TakenOff):
+            continue
         scheduler, optimizer = type(config.scheduler).__name__, config.scheduler.optimizer
         if not owner.replace_scheduler:
             raise refusal(
@@ -115,11 +134,13 @@ def _take_off(owner: Owner, trainer: Trainer, optimizers: list[Optimizer]) -> bo
                 f" Remove one, or pass {type(owner).__name__}(..., replace_scheduler=True) to take {scheduler} off.",
             )
         rank_zero_info(f"{type(owner).__name__}: took {scheduler} off for this fit.")
+        for group, last in zip(optimizer.param_groups, config.scheduler.get_last_lr(), strict=True):
+            if "initial_lr" in group and float(group["lr"]) == float(last):  # else an LR finder has set it since
+                put(group, "lr", float(group["initial_lr"]))
         if trainer.lightning_module.automatic_optimization:
             configs.remove(config)
         else:  # the module steps it by hand
             config.scheduler = cast(Any, TakenOff(optimizer))
-    return bool(attached)
 
 
 class TakenOff:
@@ -157,7 +178,9 @@ def refuse_high_floor(owner: Owner, argument: str, floor: float, driven: list[Dr
 def unclaimed(optimizers: list[Optimizer], owners: Iterable[Owner]) -> list[str]:
     """The groups that no schedule of the LR drives."""
     claimed = [_select(owner, optimizers) for owner in owners if owner.hyperparameter == "lr"]
-    free = []
+    free: list[str] = []
+    if not claimed:
+        return free
     for index, optimizer in enumerate(optimizers):
         taken = {i for selection in claimed if index in selection for i in selection[index].of(optimizer.param_groups)}
         kind = type(optimizer).__name__

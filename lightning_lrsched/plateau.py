@@ -124,8 +124,7 @@ class ReduceOnPlateau(LRSchedule):
     def _floor(self) -> tuple[str, float]:
         return "min_lr", self.min_lr
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _begin_anew(self) -> None:
         self.best = None
         self.bad_checks = self.cooldown_left = self.reductions = 0
         self._warned = False

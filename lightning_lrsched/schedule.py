@@ -50,7 +50,8 @@ class LRSchedule(LRCallback, ABC):
             None: 1 / (warmup + 1), an even ramp that never trains at LR 0.
         optimizer: Index of one optimizer, or the name of its class where that is unique. None: all of them.
         param_groups: Names (the group's key ``name``), patterns of names such as ``"backbone*"``, or indices. A group
-            that comes later and fits is driven too. None: all.
+            that comes later and fits is driven too: it keeps the LR it came with for its first interval, and then
+            follows the curve in proportion, through any floor. None: all.
         hyperparameter: What is scheduled in place of the LR: ``"weight_decay"``, ``"momentum"`` (``betas[0]`` where the
             optimizer has betas) or any other key of the groups that holds a number. "LR" and ``base_lr`` then stand for
             it and for the value that ``configure_optimizers`` gave it.
@@ -201,12 +202,13 @@ class LRSchedule(LRCallback, ABC):
             raise refusal(self, f"'{argument}' must be at most {_checks.LARGEST} {self.interval}s, got {value!r}.")
         if intervals.denominator != 1:
             below = int(intervals)
-            near = " or ".join(f"{argument}={n}" for n in (below, below + 1) if n)
+            several = isinstance(getattr(self, argument), tuple)
+            near = " or ".join(str(n) if several else f"{argument}={n}" for n in (below, below + 1) if n)
             by_step = ", or interval='step'" if self.interval == "epoch" else ""
             raise refusal(
                 self,
                 f"'{argument}' must be a whole number of {self.interval}s, got {value!r}, which is"
-                f" {float(intervals):g} of this run. Pass {near}{by_step}.",
+                f" {float(intervals):g} {self.interval}s in this run. Pass {near}{by_step}.",
             )
         return int(intervals)
 

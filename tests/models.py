@@ -30,7 +30,7 @@ class Recorder(LightningModule):
         self.batches, self.val_batches = batches, int(val_batches)
         self.used: list[Any] = []
         self.steps: list[int] = []
-        self.momenta: list[Any] = []
+        self.first_momenta: list[Any] = []
         self.val_metrics: list[float] = []
 
     def configure_optimizers(self) -> Any:
@@ -40,7 +40,7 @@ class Recorder(LightningModule):
         optimizer.step(closure=optimizer_closure)
         lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self.used.append(lrs[0] if len(lrs) == 1 else lrs)
-        self.momenta.append(optimizer.param_groups[0].get("betas", optimizer.param_groups[0].get("momentum")))
+        self.first_momenta.append(optimizer.param_groups[0].get("betas", optimizer.param_groups[0].get("momentum")))
         self.steps.append(self.trainer.fit_loop.epoch_loop._batches_that_stepped)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:

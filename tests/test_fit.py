@@ -161,7 +161,7 @@ def test_momentum_swings_against_the_lr(tmp_path: Any) -> None:
         model = Recorder(make, batches=5)
         schedule = CyclicalLR(0.1, 1.0, step_size=2, momentum=(0.8, 0.9), interval="step")
         trainer(tmp_path, schedule, max_epochs=1).fit(model)
-        return model.momenta
+        return model.first_momenta
 
     swing = [0.9, 0.85, 0.8, 0.85, 0.9]
     assert run(lambda p: torch.optim.SGD(p, lr=1.0, momentum=0.9)) == pytest.approx(swing)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 from cases import CASES
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import BackboneFinetuning
 from models import LayerWise, Recorder, saver, trainer
 from torch import Tensor, nn
 
-from lightning_lrsched import CosineAnnealing, ExponentialDecay, StepDecay
+from lightning_lrsched import Constant, CosineAnnealing, ExponentialDecay, ReduceOnPlateau, StepDecay
 
 
 class Grows(Recorder):
@@ -261,3 +262,85 @@ def test_a_compiled_step_recompiles_at_most_once_over_1000_lrs() -> None:
     torch._dynamo.reset()
     assert counter.frame_count <= 2
     assert float(weight.detach()[0]) == pytest.approx(1 - (1 - 0.99**1000) / 0.01, rel=1e-4)
+
+
+class Joins(Recorder):
+    """A named group joins before the first batch of epoch 1."""
+
+    def __init__(self, name: str = "backbone.x", **kw: Any) -> None:
+        super().__init__(**kw)
+        self.late, self.name = nn.Linear(2, 1), name
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD([{"params": list(self.layer.parameters()), "name": "head"}], lr=1.0)
+
+    def on_train_epoch_start(self) -> None:
+        if self.trainer.current_epoch == 1:
+            self.join()
+
+    def join(self) -> None:
+        group = {"params": list(self.late.parameters()), "name": self.name, "lr": 0.5, "weight_decay": 0.25}
+        self.trainer.optimizers[0].add_param_group(group)
+
+
+def test_a_reduction_reaches_a_group_that_has_just_come(tmp_path: Path) -> None:
+    model = Joins(batches=1, val_batches=1)
+    trainer(tmp_path, ReduceOnPlateau(patience=1, factor=0.5), max_epochs=4).fit(model)
+    assert model.used == [1.0, [1.0, 0.5], [0.5, 0.25], [0.25, 0.125]]
+
+
+@pytest.mark.filterwarnings("ignore:.* no parameter group fits")
+def test_a_group_that_comes_under_two_schedules_is_refused(tmp_path: Path) -> None:
+    model = Joins(batches=1)
+    schedules = StepDecay(1, 0.5, param_groups=["head", "*.x"]), Constant(param_groups="backbone*")
+    with pytest.raises(
+        MisconfigurationException, match=r"both schedule the LR of optimizer 0 .SGD., parameter group 1"
+    ):
+        trainer(tmp_path, *schedules, max_epochs=3).fit(model)
+    assert model.used == [1.0]
+
+
+def test_a_group_keeps_its_base_when_another_is_deleted(tmp_path: Path) -> None:
+    class Deletes(Recorder):
+        def configure_optimizers(self) -> Any:
+            weight, bias = self.parameters()
+            return torch.optim.SGD([{"params": [weight]}, {"params": [bias], "lr": 0.25}], lr=1.0)
+
+        def on_train_epoch_start(self) -> None:
+            if self.trainer.current_epoch == 2:
+                del self.trainer.optimizers[0].param_groups[0]
+
+    model = Deletes(batches=1)
+    trainer(tmp_path, StepDecay(1, 0.5), max_epochs=4).fit(model)
+    assert model.used == [[1.0, 0.25], [0.5, 0.125], 0.0625, 0.03125]
+
+
+def test_a_group_is_found_by_a_name_that_looks_like_a_pattern(tmp_path: Path) -> None:
+    def groups(params: Any) -> Any:
+        weight, bias = params
+        return torch.optim.SGD([{"params": [weight], "name": "layer[0]"}, {"params": [bias]}], lr=1.0)
+
+    model = Recorder(groups, batches=2)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step", param_groups="layer[0]"), max_epochs=1).fit(model)
+    assert model.used == [[1.0, 1.0], [0.5, 1.0]]
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create the checkpoint")
+def test_another_schedule_goes_on_with_the_late_groups_of_its_own_hyperparameter(tmp_path: Path) -> None:
+    class Regrows(Joins):
+        def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+            self.regrow = len(checkpoint["optimizer_states"][0]["param_groups"]) == 2
+
+        def on_fit_start(self) -> None:
+            if getattr(self, "regrow", False):
+                self.join()
+
+    def run(lr: Any, *callbacks: Any, **fit: Any) -> list[Any]:
+        model = Regrows(batches=1)
+        decay = ExponentialDecay(gamma=0.9, hyperparameter="weight_decay")
+        trainer(tmp_path, lr, decay, *callbacks, max_epochs=5).fit(model, **fit)
+        return model.used
+
+    full = run(ExponentialDecay(gamma=0.5), saver(tmp_path))
+    assert full == [1.0, [0.5, 0.5], [0.25, 0.25], [0.125, 0.125], [0.0625, 0.0625]]
+    assert run(StepDecay(1, 0.5), ckpt_path=tmp_path / "3.ckpt") == full[3:]

@@ -73,7 +73,10 @@ def test_a_name_that_fits_two_optimizers_is_refused(tmp_path: Path) -> None:
     model = GAN(torch.optim.SGD, torch.optim.SGD)
     with pytest.raises(MisconfigurationException) as refused:
         trainer(tmp_path, StepDecay(1, optimizer="SGD"), max_epochs=1).fit(model)
-    assert str(refused.value) == "StepDecay: optimizer 'SGD' fits several optimizers. There are: 0 (SGD), 1 (SGD)."
+    assert (
+        str(refused.value)
+        == "StepDecay: optimizer 'SGD' fits several optimizers. There are: 0 (SGD), 1 (SGD). Pass its index."
+    )
 
 
 def test_epochs_are_the_trainers(tmp_path: Path) -> None:
@@ -125,6 +128,16 @@ def test_counts_that_no_schedule_kept_are_shared_out_with_a_warning(tmp_path: Pa
     with pytest.warns(UserWarning, match="how many of its 21 updates optimizer 0 made; taking an equal share, 10"):
         trainer(tmp_path, schedule, max_epochs=2).fit(model, ckpt_path=tmp_path / "21.ckpt")
     assert model.used_by["G"][0] == 1.0 / 2**10
+
+
+def test_a_count_that_the_others_leave_no_choice_about_is_taken(tmp_path: Path) -> None:
+    first = StepDecay(1, 0.5, interval="step", optimizer=0)
+    trainer(tmp_path, first, saver(tmp_path), max_epochs=1).fit(GAN())
+    model = GAN()
+    both = StepDecay(1, 0.5, interval="step", optimizer=0), StepDecay(1, 0.5, interval="step", optimizer=1)
+    trainer(tmp_path, *both, max_epochs=2).fit(model, ckpt_path=tmp_path / "21.ckpt")
+    assert model.used_by["G"][0] == 1.0 / 2**3
+    assert model.used_by["D"][0] == 0.5 / 2**18
 
 
 def test_lbfgs_with_several_updates_a_batch(tmp_path: Path) -> None:

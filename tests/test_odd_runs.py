@@ -197,6 +197,44 @@ def test_schedules_pickle_copy_and_print_themselves_fitted_or_not(case: Any, tmp
         fit(tmp_path, Recorder(batches=2, val_batches=1), schedule, max_epochs=2)
 
 
+def test_a_used_instance_brings_nothing_into_a_run_from_a_foreign_checkpoint(tmp_path: Path) -> None:
+    fit(tmp_path, Recorder(batches=1), saver(tmp_path), max_epochs=1)
+    schedule = ReduceOnPlateau(patience=1, factor=0.5)
+    model = Recorder(batches=1, val_batches=1)
+    run = trainer(tmp_path, schedule, max_epochs=4)
+    run.fit(model)
+    assert schedule.reductions == 3
+    run.fit(model, ckpt_path=tmp_path / "1.ckpt")
+    assert model.used[4:] == [1.0, 1.0, 0.5]
+
+
+def test_an_instance_that_trained_elsewhere_in_between_starts_anew(tmp_path: Path) -> None:
+    schedule = ReduceOnPlateau(patience=1, factor=0.5)
+    first, second = Recorder(batches=1, val_batches=1), Recorder(batches=1, val_batches=1)
+    run = trainer(tmp_path, schedule, max_epochs=2)
+    run.fit(first)
+    fit(tmp_path, second, schedule, max_epochs=4)
+    assert second.used == [1.0, 1.0, 0.5, 0.25]
+    run.fit_loop.max_epochs = 3
+    run.fit(first)
+    assert first.used == [1.0, 1.0, 1.0]
+
+
+def test_a_plateau_leaves_the_lr_of_an_open_accumulation_window_alone(tmp_path: Path) -> None:
+    run = {"accumulate_grad_batches": 4, "val_check_interval": 2, "max_epochs": 1}
+    seen: list[float] = []
+
+    class Batches(Recorder):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            seen.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+            return super().training_step(batch, batch_idx)
+
+    model = Batches(batches=8, val_batches=1)
+    fit(tmp_path, model, ReduceOnPlateau(patience=1, factor=0.5), **run)
+    assert seen == [1.0] * 4 + [0.5] * 4  # judged after batches 2, 4, 6 and 8: 0, 1, 2 and 3 reductions
+    assert model.used == [1.0, 0.5]
+
+
 def test_after_an_exception_the_instance_serves_the_next_fit(tmp_path: Path) -> None:
     class Fails(Recorder):
         def on_train_batch_end(self, *args: Any) -> None:

@@ -17,7 +17,7 @@ from lightning.pytorch.tuner import Tuner
 from models import Recorder, saver, trainer
 from torch.utils.data import DataLoader
 
-from lightning_lrsched import CosineAnnealing, ReduceOnPlateau, StepDecay
+from lightning_lrsched import Constant, CosineAnnealing, ReduceOnPlateau, StepDecay
 
 pytestmark = [
     # a finder trains one run inside another
@@ -203,3 +203,93 @@ def test_plateau_reductions_survive_a_warmup_and_an_edit(tmp_path: Path) -> None
     trainer(tmp_path, schedule, Edits(), max_epochs=6).fit(model)
     thirds = [1 / 3, 1 / 3, 2 / 3, 2 / 3 * 10]
     assert model.used == pytest.approx([*thirds, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25])
+
+
+def test_a_scheduler_without_initial_lr_is_taken_off_too(tmp_path: Path) -> None:
+    def plateau(optimizer: Any) -> list[Any]:
+        return [{"scheduler": torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer), "monitor": "train_loss"}]
+
+    model = Tunable(batches=2, schedulers=plateau)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step", replace_scheduler=True), max_epochs=1).fit(model)
+    assert model.used == [1.0, 0.5]
+
+
+def test_two_schedules_that_split_an_optimizer_find_the_configured_lrs(tmp_path: Path) -> None:
+    class Split(Recorder):
+        def configure_optimizers(self) -> Any:
+            weight, bias = self.parameters()
+            optimizer = torch.optim.SGD([{"params": [weight]}, {"params": [bias]}], lr=1.0)
+            return [optimizer], [torch.optim.lr_scheduler.LinearLR(optimizer, 0.1)]
+
+    model = Split(batches=1)
+    halves = [Constant(param_groups=i, replace_scheduler=True) for i in (0, 1)]
+    trainer(tmp_path, *halves, max_epochs=1).fit(model)
+    assert model.used == [[1.0, 1.0]]
+
+
+def test_the_finders_suggestion_wins_over_a_scheduler_that_is_taken_off(tmp_path: Path) -> None:
+    def step(optimizer: Any) -> list[Any]:
+        return [torch.optim.lr_scheduler.StepLR(optimizer, 1)]
+
+    model = Tunable(batches=32, schedulers=step)
+    finder = LearningRateFinder(num_training_steps=30, early_stop_threshold=None)
+    trainer(tmp_path, finder, Constant(interval="step", replace_scheduler=True), max_epochs=1).fit(model)
+    assert after_search(model) == [1.0] * 6
+
+
+class SearchesAtEpoch2(LearningRateFinder):
+    """Of which only the outcome matters here: a suggestion of 0.02, or none."""
+
+    finds = 0.02
+
+    def on_fit_start(self, *args: Any) -> None:
+        return
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.current_epoch == 2:
+            self.optimal_lr = type("Found", (), {"suggestion": lambda found: self.finds})()
+            if self.finds:
+                trainer.optimizers[0].param_groups[0]["lr"] = self.finds
+
+
+def test_a_search_in_mid_run_leaves_the_rest_of_the_run_to_an_open_schedule(tmp_path: Path) -> None:
+    model = Tunable(batches=1)
+    fit = trainer(tmp_path, SearchesAtEpoch2(), CosineAnnealing(), max_epochs=4)
+    fit.fit(model)
+    assert model.used[2:] == pytest.approx([0.02, 0.01])
+    assert fit.optimizers[0].param_groups[0]["lr"] == 0.0
+
+
+def test_a_search_in_mid_run_empties_a_plateaus_memory(tmp_path: Path) -> None:
+    class Validated(Tunable):
+        def val_dataloader(self) -> Any:
+            return DataLoader(torch.zeros(1, 2), batch_size=1)  # type: ignore[arg-type]
+
+    model = Validated(batches=1)
+    trainer(tmp_path, SearchesAtEpoch2(), ReduceOnPlateau(patience=1, factor=0.5), max_epochs=5).fit(model)
+    assert model.used == [1.0, 1.0, 0.02, 0.02, 0.01]
+
+
+def test_a_search_that_finds_nothing_changes_nothing(tmp_path: Path) -> None:
+    finder = SearchesAtEpoch2()
+    finder.finds = None
+    model = Tunable(batches=1)
+    trainer(tmp_path, finder, StepDecay(1, 0.5), max_epochs=4).fit(model)
+    assert model.used == [1.0, 0.5, 0.25, 0.125]
+
+
+def test_swa_in_manual_optimization_owns_the_lr_alone(tmp_path: Path) -> None:
+    class ByHand(Tunable):
+        def __init__(self) -> None:
+            super().__init__(batches=2)
+            self.automatic_optimization = False
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            optimizer: Any = self.optimizers()
+            self.used.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+
+    model = ByHand()
+    swa = StochasticWeightAveraging(swa_lrs=0.3, swa_epoch_start=2)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), swa, Edits(), max_epochs=4).fit(model)
+    assert len(set(model.used[5:])) == 1

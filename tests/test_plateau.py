@@ -147,3 +147,10 @@ def test_warmup_then_plateau_judges_only_after_the_warmup(tmp_path: Path) -> Non
     trainer(tmp_path, schedule, max_epochs=5).fit(model)
     # checks after updates 4, 6 and 8 count; the first of them is the best
     assert model.used == [0.5, 0.625, 0.75, 0.875, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("where", ["on_epoch", "on_train_epoch_end"])
+def test_a_metric_that_arrives_late_is_judged_as_of_its_own_epoch(where: str, tmp_path: Path) -> None:
+    model = Metrics(where, batches=1)
+    trainer(tmp_path, ReduceOnPlateau("train_metric", patience=1, factor=0.5, warmup=3), max_epochs=6).fit(model)
+    assert model.used == [0.25, 0.5, 0.75, 1.0, 1.0, 0.5]

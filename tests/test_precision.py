@@ -73,4 +73,5 @@ def test_without_a_scaler_nothing_is_counted(tmp_path: Path) -> None:
         "late": {},
         "restart": None,
         "logged": -1,
+        "window_open": False,
     }

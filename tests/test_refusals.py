@@ -81,10 +81,20 @@ def test_a_schedule_beside_a_torch_scheduler(tmp_path: Any) -> None:
 
 def test_an_unknown_group(tmp_path: Any) -> None:
     assert refusal(tmp_path, StepDecay(3, param_groups=["head", "tail"]), model=Recorder(two_groups)) == (
-        "StepDecay: parameter group 'tail' does not exist: optimizer 0 (SGD) has 0 ('head'), 1."
+        "StepDecay: parameter group 'tail' does not exist. There are: in optimizer 0 (SGD) 0 ('head'), 1."
     )
     assert refusal(tmp_path, StepDecay(3, param_groups=2), model=Recorder(two_groups)) == (
-        "StepDecay: parameter group 2 does not exist: optimizer 0 (SGD) has 0 ('head'), 1."
+        "StepDecay: parameter group 2 does not exist. There are: in optimizer 0 (SGD) 0 ('head'), 1."
+    )
+
+
+def test_a_pattern_that_fits_nothing_is_warned_about(tmp_path: Any) -> None:
+    model = Recorder(two_groups)
+    with pytest.warns(UserWarning, match="no parameter group fits") as told:
+        trainer(tmp_path, StepDecay(1, param_groups="hed*"), max_epochs=1).fit(model)
+    assert str(told[0].message) == (
+        "StepDecay: no parameter group fits 'hed*' yet, so that nothing is scheduled until one does. There are: in"
+        " optimizer 0 (SGD) 0 ('head'), 1."
     )
 
 
@@ -139,17 +149,18 @@ def test_a_floor_above_a_base_lr(tmp_path: Any) -> None:
 def test_momentum_of_an_optimizer_without(tmp_path: Any) -> None:
     schedule = CyclicalLR(0.1, step_size=3, momentum=(0.8, 0.9))
     assert refusal(tmp_path, schedule, model=Recorder(lambda params: torch.optim.Adagrad(params, lr=1.0))).startswith(
-        "CyclicalLR: Adagrad has no number 'momentum' to schedule. It has: differentiable, "
+        "CyclicalLR: Adagrad has no number 'momentum' to schedule. It has: eps, initial_accumulator_value, lr, "
     )
 
 
 def test_durations_that_are_not_whole(tmp_path: Any) -> None:
     assert refusal(tmp_path, StepDecay("10 steps"), max_epochs=3) == (
-        "StepDecay: 'step_size' must be a whole number of epochs, got '10 steps', which is 1.42857 of this run."
+        "StepDecay: 'step_size' must be a whole number of epochs, got '10 steps', which is 1.42857 epochs in this run."
         " Pass step_size=1 or step_size=2, or interval='step'."
     )
     assert refusal(tmp_path, CosineAnnealing(interval="step", warmup="10%"), max_epochs=1) == (
-        "CosineAnnealing: 'warmup' must be a whole number of steps, got '10%', which is 0.7 of this run. Pass warmup=1."
+        "CosineAnnealing: 'warmup' must be a whole number of steps, got '10%', which is 0.7 steps in this run."
+        " Pass warmup=1."
     )
 
 
@@ -256,7 +267,8 @@ VALUES: list[tuple[Callable[[], LRSchedule], str]] = [
     (lambda: CyclicalLR(0, step_size=1, gamma=2), "CyclicalLR: 'gamma' must be a number in (0, 1], got 2."),
     (
         lambda: CyclicalLR(0, step_size=1, momentum=(0.9, 0.8)),
-        "CyclicalLR: 'momentum' must be a pair (low, high) of numbers with 0 <= low <= high < 1, or None, got 0.8.",
+        "CyclicalLR: 'momentum' must be a pair (low, high) of numbers with 0 <= low <= high < 1, or None,"
+        " got (0.9, 0.8).",
     ),
     (lambda: ReduceOnPlateau(""), "ReduceOnPlateau: 'monitor' must be the name of a metric, got ''."),
     (

@@ -147,7 +147,7 @@ def test_without_a_state_the_position_is_the_trainers(first: Any, tmp_path: Path
     fit.fit(model, ckpt_path=tmp_path / "3.ckpt")
     assert model.used == [0.125, 0.0625, 0.03125]
     assert [r.message for r in caplog.records if "ExponentialDecay" in r.message] == [
-        "ExponentialDecay: not in the checkpoint; its position is the Trainer's."
+        "ExponentialDecay: the checkpoint has no state of it; it goes on at the Trainer's position, epoch 1, step 3."
     ]
 
 
@@ -187,3 +187,16 @@ def test_two_instances_find_their_own_state_whatever_their_order(tmp_path: Path)
     full = run(0, 1)
     assert full[-1] == [0.5, 0.25]
     assert run(1, 0, ckpt_path=tmp_path / "5.ckpt") == full[5:]
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create the checkpoint")
+def test_a_memory_survives_when_the_schedule_names_its_groups_otherwise(tmp_path: Path) -> None:
+    trainer(tmp_path, ReduceOnPlateau(patience=1, factor=0.5), saver(tmp_path), max_epochs=4).fit(
+        ByPosition(batches=1, val_batches=1)
+    )
+    model = ByPosition(batches=1, val_batches=1)
+    schedule = ReduceOnPlateau(patience=1, factor=0.5, optimizer=0)
+    with pytest.warns(UserWarning, match="optimizer: None -> 0"):
+        trainer(tmp_path, schedule, max_epochs=5).fit(model, ckpt_path=tmp_path / "3.ckpt")
+    assert model.used[0] == 0.5
+    assert schedule.reductions >= 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from fractions import Fraction
+from functools import lru_cache
 
 from typing_extensions import Unpack
 
@@ -134,14 +136,27 @@ class CosineRestarts(FlooredSchedule):
 
     def cycle(self, t: int) -> tuple[int, int, int]:
         """Number of the cycle at ``t``, intervals within it, and its length."""
-        cycle, length = 0, self.length("t_0")
+        length = self.length("t_0")
         if self.t_mult == 1:
             return t // length, t % length, length
-        # whole numbers and fractions: a logarithm in floating point would miss borders
-        exact_length, t_mult = Fraction(length), Fraction(str(self.t_mult))
-        while t >= length:
-            if length == 1 and t_mult < 1:
-                return cycle + t, 0, 1
-            exact_length *= t_mult
-            cycle, t, length = cycle + 1, t - length, max(int(exact_length), 1)
-        return cycle, t, length
+        starts, lengths = _cycles(length, str(self.t_mult), t.bit_length())
+        cycle = bisect_right(starts, t) - 1
+        if cycle == len(starts) - 1:  # all further cycles are one interval long
+            return cycle + t - starts[-1], 0, 1
+        return cycle, t - starts[cycle], lengths[cycle]
+
+
+@lru_cache(maxsize=8)
+def _cycles(t_0: int, t_mult: str, bits: int) -> tuple[list[int], list[int]]:
+    """Starts and lengths of the cycles up to ``2 ** bits``, or up to the first that stays one interval long.
+
+    In whole numbers and fractions: a logarithm in floating point would miss borders.
+    """
+    factor, exact = Fraction(t_mult), Fraction(t_0)
+    starts, lengths = [0], [t_0]
+    while starts[-1] <= 2**bits and not (lengths[-1] == 1 and factor < 1):
+        # digits beyond any run's reach would only slow it down
+        exact = (exact * factor).limit_denominator(10**40)
+        starts.append(starts[-1] + lengths[-1])
+        lengths.append(max(int(exact), 1))
+    return starts, lengths

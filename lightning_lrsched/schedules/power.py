@@ -22,7 +22,7 @@ class InverseSqrt(LRSchedule):
              ╰──────────
 
     ``lr(t) = base * sqrt(timescale / (t + shift))``. With ``d_model`` the base LR is multiplied by
-    ``(d_model * timescale) ** -0.5``, which with ``warmup=timescale`` is the Noam schedule.
+    ``(d_model * timescale) ** -0.5``, which with ``warmup=timescale - 1`` is the Noam schedule, as that counts from 1.
 
     >>> decay = InverseSqrt(timescale=4)
     >>> [decay.lr_at(t, base_lr=1.0) for t in (0, 12, 60)]
@@ -39,7 +39,7 @@ class InverseSqrt(LRSchedule):
         ValueError: a value is not positive.
 
     Source: Vaswani et al., Attention Is All You Need, 2017 (section 5.3); fairseq's inverse_sqrt is
-    ``timescale = warmup``.
+    ``timescale = warmup`` with ``warmup_start_factor=0``.
     """
 
     periods = ("timescale", "shift")

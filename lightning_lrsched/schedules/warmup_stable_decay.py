@@ -33,7 +33,7 @@ class WarmupStableDecay(FlooredSchedule):
     [1.0, 1.0, 0.75, 0.5, 0.0, 0.0]
 
     Args:
-        decay: Length of the decay, a positive duration, at most ``t_max``.
+        decay: Length of the decay, a positive duration.
         shape: ``"linear"``, ``"cosine"``, ``"1-sqrt"``, ``"square"`` or ``"exponential"``, which needs an
             ``eta_min_ratio`` > 0.
         t_max: Where the decay ends, a positive duration. None: the rest of the run after the warmup.
