@@ -75,6 +75,8 @@ class LRCallback(Callback, ABC):
         self._trainer: weakref.ref[Trainer] | None = None  # of the last fit
         self._lengths: dict[str, Any] = {}  # the arguments that depend on the run, in intervals
         self._saved_lengths: dict[str, Any] = {}
+        self._bases: dict[int, tuple[float, float]] = {}  # lowest and highest base value, by optimizer
+        self._saved_bases: dict[int, tuple[float, float]] = {}
         self._changed: dict[str, tuple[object, object]] = {}  # arguments that differ from the checkpoint's
         self._restored = False
         self._forget()
@@ -137,6 +139,7 @@ class LRCallback(Callback, ABC):
             "memory": self._memory(),
             "arguments": self._fingerprint(),
             "lengths": dict(self._lengths),
+            "bases": dict(self._bases),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -146,6 +149,7 @@ class LRCallback(Callback, ABC):
         now, saved = self._fingerprint(), state_dict["arguments"]
         self._changed |= {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
         self._saved_lengths |= state_dict["lengths"]
+        self._saved_bases |= state_dict["bases"]
         self._restored = True
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -177,7 +181,8 @@ class LRCallback(Callback, ABC):
             self._forget()
         self._trainer = weakref.ref(trainer)
         self._history.late.clear()  # the optimizers are new; a checkpoint tells what came late
-        self._lengths, self._saved_lengths, self._changed, self._restored = {}, {}, {}, False
+        self._lengths, self._bases, self._changed, self._restored = {}, {}, {}, False
+        self._saved_lengths, self._saved_bases = {}, {}
         # First among the callbacks, after the tuners: BackboneFinetuning restores its groups' LRs in on_fit_start,
         # and LearningRateMonitor logs what it finds in on_train_batch_start. The list is replaced, not changed:
         # the Trainer is iterating over it.
@@ -208,11 +213,11 @@ class LRCallback(Callback, ABC):
         fit.progress = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
         fit.steps = fit.progress.optimizer_steps
         self._measure(trainer, fit)
-        self._tell_changes()
         for groups in fit.driven:
             if self._history.restart is not None:
                 self._take_base(groups, self._history.restart[2])
             groups.restore(self._history.late.get(groups.index, {}))
+        self._tell_changes(fit)
         monitored = self.hyperparameter == "lr" and any(_is_a(c, "LearningRateMonitor") for c in _callbacks(trainer))
         if self.log_lr and not monitored:
             fit.logbook = Logbook(trainer, type(self).__name__, self._history.logged)
@@ -266,14 +271,20 @@ class LRCallback(Callback, ABC):
 
         fit.hooks.append(groups.optimizer.register_step_post_hook(after_step))
 
-    def _tell_changes(self) -> None:
+    def _tell_changes(self, fit: _Fit) -> None:
         """The code that runs wins over the checkpoint, and one warning says what it changed."""
         lengths = {k: v for k, v in self._saved_lengths.items() if k not in self._changed}
         self._changed |= {k: (v, self._lengths[k]) for k, v in lengths.items() if self._lengths.get(k, v) != v}
+        self._bases = {groups.index: groups.base_range for groups in fit.driven}
+        for groups in fit.driven:
+            old, new = self._saved_bases.get(groups.index, groups.base_range), groups.base_range
+            if old != new:
+                base = f"base {title(self.hyperparameter)} of {type(groups.optimizer).__name__}"
+                self._changed[base] = (old if old[0] < old[1] else old[0], new if new[0] < new[1] else new[0])
         if self._changed:
             changes = ", ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in self._changed.items())
             rank_zero_warn(f"{type(self).__name__}: changed since the checkpoint, the new values apply: {changes}.")
-        self._changed, self._saved_lengths = {}, {}
+        self._changed, self._saved_lengths, self._saved_bases = {}, {}, {}
 
     # ---- the run
 
@@ -428,6 +439,7 @@ class LRCallback(Callback, ABC):
         for groups in fit.driven:
             self._take_base(groups, suggestion)
             groups.restore({})
+        self._bases = {groups.index: groups.base_range for groups in fit.driven}
         refuse_high_floor(self, *self._floor(), fit.driven)
         if fit.logbook is not None:
             fit.logbook.name(fit.driven, self.momentum is not None)

@@ -99,6 +99,12 @@ class DrivenGroups:
         self.distinct = {*self.bases, self._reference(self.late)}
 
     @property
+    def base_range(self) -> tuple[float, float]:
+        """The lowest and the highest base value of the plain groups."""
+        plain = [base for index, base in zip(self.members, self.bases, strict=True) if index not in self.late]
+        return min(plain, default=0.0), max(plain, default=0.0)
+
+    @property
     def changed(self) -> bool:
         """Whether groups came, went or were replaced since the last look."""
         groups = self.optimizer.param_groups
@@ -158,6 +164,12 @@ class DrivenGroups:
                 self.values[self.members.index(index)] = value
         self._assign()
         return True
+
+    def in_force(self, place: int) -> float:
+        """What the coming update finds, an edit by other code included; tensors are not read back."""
+        index = self.members[place]
+        there = read(self.optimizer.param_groups[index], self.hyperparameter)
+        return self.values[place] if isinstance(there, Tensor) else float(there)
 
     def write_momentum(self, value: float) -> None:
         if value != self.momentum:

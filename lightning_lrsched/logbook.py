@@ -89,7 +89,7 @@ class Logbook:
         """Send the LRs that the coming update uses to every logger."""
         self._last_step = step
         values = {
-            name: groups.values[group]
+            name: groups.in_force(group)
             for groups, curves in zip(driven, self._curves, strict=True)
             for name, group in curves
         }

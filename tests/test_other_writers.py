@@ -13,8 +13,10 @@ from lightning.pytorch.callbacks import (
     LearningRateFinder,
     StochasticWeightAveraging,
 )
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.tuner import Tuner
 from models import Recorder, saver, trainer
+from test_logging import points
 from torch.utils.data import DataLoader
 
 from lightning_lrsched import Constant, CosineAnnealing, ReduceOnPlateau, StepDecay
@@ -182,6 +184,12 @@ class Edits(Callback):
 
 
 def test_an_edit_of_the_lr_lasts_until_the_schedules_next_change(tmp_path: Path) -> None:
+    model = Recorder(batches=6)
+    logger = TensorBoardLogger(tmp_path, name="", version="run")
+    schedule = StepDecay(3, 0.5, interval="step")
+    trainer(tmp_path, schedule, Edits(), max_epochs=1, logger=logger, log_every_n_steps=1).fit(model)
+    assert model.used == [1.0, 1.0, 1.0, 5.0, 5.0, 5.0]
+    assert points(tmp_path / "run")[4:] == [(4, 5.0), (5, 5.0)]  # the edit comes after the point of batch 3
     model = Recorder(batches=6)
     trainer(tmp_path, StepDecay(2, 0.5, interval="step"), Edits(), max_epochs=1).fit(model)
     assert model.used == [1.0, 1.0, 0.5, 5.0, 0.25, 0.25]

@@ -133,7 +133,9 @@ def test_another_interval_counts_anew_in_its_own_unit(tmp_path: Path) -> None:
 def test_a_new_base_lr_in_the_code_wins_over_the_restored_optimizer(tmp_path: Path) -> None:
     trainer(tmp_path, StepDecay(1, 0.5, interval="step"), saver(tmp_path), max_epochs=1).fit(Recorder(batches=2))
     model = Recorder(lambda params: torch.optim.SGD(params, lr=8.0), batches=2)
-    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=2).fit(model, ckpt_path=tmp_path / "2.ckpt")
+    fit = trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=2)
+    with pytest.warns(UserWarning, match="the new values apply: base LR of SGD: 1.0 -> 8.0."):
+        fit.fit(model, ckpt_path=tmp_path / "2.ckpt")
     assert model.used == [2.0, 1.0]
 
 
