@@ -93,6 +93,7 @@ class DrivenGroups:
         self._pinned = False  # whether a late group is in its first interval
         self._list = self.optimizer.param_groups
         self._count = len(self._list)
+        self._whole = len(self.members) == self._count
         self._plain = self.hyperparameter in self._list[0] and not any(
             isinstance(read(group, self.hyperparameter), Tensor) for group in self._list
         )
@@ -151,7 +152,7 @@ class DrivenGroups:
     def write(self, t: int, moment: Moment) -> bool:
         """Put the values of ``t`` in force; False where they are in force already."""
         self.t = t
-        pinned = any(t == late.t for late in self.late.values())
+        pinned = bool(self.late) and any(t == late.t for late in self.late.values())
         if moment == self.moment and pinned == self._pinned:
             return False
         self.moment, self._pinned = moment, pinned
@@ -189,7 +190,8 @@ class DrivenGroups:
     def _assign(self) -> None:
         key = self.hyperparameter
         if self._plain:
-            for group, value in zip(self.groups(), self.values):  # noqa: B905 (strict costs as much as one group)
+            groups = self._list if self._whole else self.groups()
+            for group, value in zip(groups, self.values):  # noqa: B905 (strict costs as much as one group)
                 group[key] = value
             return
         written = set()

@@ -138,11 +138,10 @@ class LRSchedule(LRCallback, ABC):
     # ---- plumbing
 
     def _moment(self, t: int, bases: set[float]) -> Moment:
-        if warmup := self.length("warmup"):
-            if t < warmup:
-                return self._own_moment(0, bases).times(ramp(t, warmup, self.warmup_start_factor))
-            t -= warmup
-        return self._own_moment(t, bases)
+        warmup = self.length("warmup")
+        if t < warmup:
+            return self._own_moment(0, bases).times(ramp(t, warmup, self.warmup_start_factor))
+        return self._own_moment(t - warmup, bases)
 
     def _own_moment(self, t: int, bases: set[float]) -> Moment:
         if self._is_line:
