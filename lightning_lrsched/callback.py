@@ -48,6 +48,7 @@ class _Fit:
     progress: Any = None  # counts the Trainer's updates: trainer.global_step is six properties further away
     watched: bool = False  # whether a callback may look at the LR at any batch
     hooks: list[RemovableHandle] = field(default_factory=list)
+    unclaimed: set[str] = field(default_factory=set)  # groups that no schedule drives, named already
 
 
 class LRCallback(Callback, ABC):
@@ -192,10 +193,9 @@ class LRCallback(Callback, ABC):
         self._end_fit()
         driven = claim(self, trainer, [schedule for schedule in _schedules(trainer) if schedule is not self])
         refuse_high_floor(self, *self._floor(), driven)
-        self._free: set[str] = set()
-        self._tell_unclaimed(trainer)
         monitor = None if self.monitor is None else Monitor(self, self.monitor)
         self._fit = _Fit(driven, not pl_module.automatic_optimization, _found(trainer), monitor)
+        self._tell_unclaimed(trainer, self._fit)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
@@ -235,12 +235,12 @@ class LRCallback(Callback, ABC):
         run = _run_length(trainer, fit.manual)
         self._lengths = self._begin(run if self._history.restart is None else run.after(*self._history.restart[:2]))
 
-    def _tell_unclaimed(self, trainer: Trainer) -> None:
+    def _tell_unclaimed(self, trainer: Trainer, fit: _Fit) -> None:
         """Name each group that no schedule drives, once: the first schedule speaks for all."""
         schedules = _schedules(trainer)
         if self is schedules[0]:
-            free = [name for name in unclaimed(trainer.optimizers, schedules) if name not in self._free]
-            self._free.update(free)
+            free = [name for name in unclaimed(trainer.optimizers, schedules) if name not in fit.unclaimed]
+            fit.unclaimed.update(free)
             if free:
                 rank_zero_info(f"No schedule drives the LR of {', '.join(free)}: it stays as it is.")
 
@@ -330,7 +330,7 @@ class LRCallback(Callback, ABC):
             if other is not self and other._fit is not None:
                 theirs = {their.index: their.selection for their in other._fit.driven}
                 refuse_shared(self, other, {groups.index: groups.selection}, theirs, trainer.optimizers)
-        self._tell_unclaimed(trainer)
+        self._tell_unclaimed(trainer, fit)
         if fit.logbook is not None:
             fit.logbook.name(fit.driven, self.momentum is not None)
 
