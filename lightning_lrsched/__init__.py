@@ -1,7 +1,9 @@
 """Learning-rate schedules as Lightning callbacks: ``Trainer(callbacks=[CosineAnnealing(interval="step")])``."""
 
 from .composition import ProductSchedule, SequentialSchedule
-from .plateau import ReduceOnPlateau
+from .reactive.cooldown import CooldownOnPlateau
+from .reactive.plateau import ReduceOnPlateau
+from .reactive.spike import BackOffOnSpike
 from .schedule import LRSchedule
 from .schedules.constant import Constant
 from .schedules.cosine import CosineAnnealing, CosineRestarts
@@ -20,7 +22,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "REX",
+    "BackOffOnSpike",
     "Constant",
+    "CooldownOnPlateau",
     "CosineAnnealing",
     "CosineRestarts",
     "CustomSchedule",

@@ -69,6 +69,14 @@ def choice(owner: object, argument: str, value: object, allowed: tuple[str, ...]
     return value
 
 
+def smoothing(owner: object, argument: str, value: object) -> float | int:
+    """The weight of an exponential average, or the number of values of a mean."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= 1:
+        return whole(owner, argument, value, at_least=1)
+    rule = "a weight in [0, 1) or a number of checks, an integer >= 1"
+    return number(owner, argument, value, rule, lambda x: 0 <= x < 1)
+
+
 def flag(owner: object, argument: str, value: object) -> bool:
     if not isinstance(value, bool):
         refuse(owner, argument, "True or False", value)

@@ -8,24 +8,29 @@ from __future__ import annotations
 import math
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from . import _checks
+from . import _checks, restore
 from ._arguments import arguments, by_name, constructor_call
+from .clock import Clock
 from .durations import Interval, Pace, RunLength
 from .groups import DrivenGroups, Moment
 from .history import History
-from .logbook import Logbook, logged_step
-from .monitor import Monitor
-from .ownership import TakenOff, claim, refuse_high_floor, refuse_shared, title, unclaimed
+from .journal import Decision, Reaction
+from .logbook import Logbook, logged_step, send_text
+from .monitor import Monitor, mean_over_ranks
+from .ownership import TakenOff, claim, refusal, refuse_high_floor, refuse_shared, title, unclaimed
+from .reactive.base import Reactive
 
 # arguments that do not change the curve: a resume with other values is nobody's concern
 _NO_CURVE = ("log_lr", "replace_scheduler")
@@ -38,7 +43,12 @@ class _Fit:
     driven: list[DrivenGroups]
     manual: bool
     found: list[object]  # what LR finders had found when last looked
-    monitor: Monitor | None
+    monitors: list[tuple[Reactive, Monitor]]
+    watch: set[str]  # what is judged at each update
+    tells_time: bool
+    restores: bool
+    clock: Clock | None = None
+    point: int | None = None  # the x of a point that is logged once its update is made
     first_batch: bool = True  # of an epoch, or of what is left of one after a restart
     epoch_began: bool = False
     steps: int = 0  # the Trainer's updates up to the last batch
@@ -54,7 +64,6 @@ class _Fit:
 class LRCallback(Callback, ABC):
     """A callback that owns a hyperparameter of some parameter groups and asks a subclass what it should be."""
 
-    monitor: str | None = None
     momentum: tuple[float, float] | None = None
 
     def __init__(
@@ -80,6 +89,8 @@ class LRCallback(Callback, ABC):
         self._saved_bases: dict[int, tuple[float, float]] = {}
         self._changed: dict[str, tuple[object, object]] = {}  # arguments that differ from the checkpoint's
         self._restored = False
+        #: what a reactive schedule has decided in this run, in order
+        self.journal: list[Decision] = []
         self._forget()
 
     # ---- what a subclass says
@@ -99,23 +110,23 @@ class LRCallback(Callback, ABC):
         """Argument and value of the floor that no base value may lie under."""
         return "", 0.0
 
-    def _judge(self, value: float, t: int) -> None:
-        """React to a new value of the monitored metric."""
+    def _reactive(self) -> list[Reactive]:
+        """The schedules with a memory in it."""
+        return []
 
-    def _memory(self) -> object:
-        """What a schedule with a memory keeps in a checkpoint, in primitives."""
-        return None
-
-    def _remember(self, memory: Any) -> None:
-        """Take back what ``_memory`` gave."""
-
-    def _begin_anew(self) -> None:
-        """Empty the memory of a schedule that has one."""
+    def _active(self, t: int) -> dict[Reactive, int]:
+        """Those of them that react at ``t``, each with its own t."""
+        return {}
 
     def _forget(self) -> None:
         """Begin a new run."""
         self._history = History()
         self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.journal.clear()
+        for schedule in self._reactive():
+            schedule.begin_anew()
 
     # ---- identity and state
 
@@ -137,7 +148,8 @@ class LRCallback(Callback, ABC):
     def state_dict(self) -> dict[str, Any]:
         return {
             "lr_history": self._history.state(),
-            "memory": self._memory(),
+            "memory": [(type(schedule).__name__, schedule.memory()) for schedule in self._reactive()],
+            "journal": [tuple(decision) for decision in self.journal],
             "arguments": self._fingerprint(),
             "lengths": dict(self._lengths),
             "bases": dict(self._bases),
@@ -145,8 +157,14 @@ class LRCallback(Callback, ABC):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._history = History.of(state_dict["lr_history"])
-        if state_dict["memory"] is not None:
-            self._remember(state_dict["memory"])
+        memories = list(state_dict["memory"])
+        for schedule in self._reactive():
+            for name, memory in memories:
+                if name == type(schedule).__name__:
+                    schedule.remember(memory)
+                    memories.remove((name, memory))
+                    break
+        self.journal[:] = [Decision(*decision) for decision in state_dict["journal"]]
         now, saved = self._fingerprint(), state_dict["arguments"]
         self._changed |= {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
         self._saved_lengths |= state_dict["lengths"]
@@ -193,9 +211,34 @@ class LRCallback(Callback, ABC):
         self._end_fit()
         driven = claim(self, trainer, [schedule for schedule in _schedules(trainer) if schedule is not self])
         refuse_high_floor(self, *self._floor(), driven)
-        monitor = None if self.monitor is None else Monitor(self, self.monitor)
-        self._fit = _Fit(driven, not pl_module.automatic_optimization, _found(trainer), monitor)
+        reactive, manual = self._reactive(), not pl_module.automatic_optimization
+        self._refuse_reactions(trainer, reactive, driven, manual)
+        self._fit = _Fit(
+            driven,
+            manual,
+            _found(trainer),
+            [(s, Monitor(s, s.monitor, s.check_on_train_epoch_end)) for s in reactive if s.monitor is not None],
+            watch={s.watch for s in reactive if s.watch is not None},
+            tells_time=any(s.tells_time for s in reactive),
+            restores=any(s.restore_best for s in reactive),
+        )
         self._tell_unclaimed(trainer, self._fit)
+
+    def _refuse_reactions(
+        self, trainer: Trainer, reactive: list[Reactive], driven: list[DrivenGroups], manual: bool
+    ) -> None:
+        several = f"there are {len(trainer.optimizers)} optimizers"
+        for schedule in reactive:
+            if manual and len(driven) > 1 and (schedule.watch or (schedule.tells_time and self.interval == "step")):
+                raise refusal(schedule, f"{several}, and each counts its own steps. Give it one, by optimizer=<index>.")
+            if schedule.watch == "loss" and len(trainer.optimizers) > 1:
+                raise refusal(schedule, f"{several}, and a loss does not say whose it is. Pass watch='grad_norm'.")
+            if schedule.restore_best and trainer.strategy.restore_checkpoint_after_setup:
+                strategy = type(trainer.strategy).__name__
+                raise refusal(
+                    schedule,
+                    f"'restore_best' needs the whole model on each rank, and {strategy} shards it. Pass False.",
+                )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
@@ -229,6 +272,11 @@ class LRCallback(Callback, ABC):
         else:
             self._apply(trainer, fit)
         self._publish(fit, fit.driven)
+        if fit.tells_time and fit.driven:
+            timers = [callback for callback in _callbacks(trainer) if _is_a(callback, "Timer")]
+            t = self._t(trainer, fit, fit.driven[0])
+            fit.clock = Clock(timers, self._history.spent, t)
+            self._tick(trainer, fit, t)
 
     def _measure(self, trainer: Trainer, fit: _Fit) -> None:
         """The durations in intervals, of what is left of the run where an LR finder began the schedule anew."""
@@ -339,8 +387,7 @@ class LRCallback(Callback, ABC):
             return
         fit.first_batch = fit.epoch_began = True
         self._begin_anew_after_finder(trainer, fit)
-        if fit.monitor is not None:
-            self._react(trainer, fit, fit.monitor.between_epochs(trainer), late=True)
+        self._check(trainer, fit, Monitor.between_epochs, late=True)
         self._apply(trainer, fit)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -350,15 +397,23 @@ class LRCallback(Callback, ABC):
         if first:
             self._yield_to_schedulers(trainer, fit)
         if not self._history.window_open:
+            if fit.restores:
+                self._restore(trainer)
             self._apply(trainer, fit)
             if first:
                 self._undo_edits(fit)
         if (book := fit.logbook) is not None:
             step = logged_step(trainer)
             if book.due(step, fit.epoch_began):
-                book.write(step, fit.driven)
-                self._history.logged = step
+                if fit.watch:  # the update may yet be given another LR
+                    fit.point = step
+                else:
+                    self._log(fit, book, step)
             fit.epoch_began = False
+
+    def _log(self, fit: _Fit, book: Logbook, step: int) -> None:
+        book.write(step, fit.driven)
+        self._history.logged = step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -368,7 +423,7 @@ class LRCallback(Callback, ABC):
         for groups in fit.driven:
             if groups.changed and groups.t is not None:  # a group that came inside the batch
                 self._write(trainer, fit, groups, groups.t)
-        if fit.monitor is None and fit.scale is None:
+        if not (fit.monitors or fit.watch or fit.tells_time) and fit.scale is None:
             return
         steps = fit.progress.optimizer_steps
         self._history.window_open = not fit.manual and steps == fit.steps
@@ -378,13 +433,20 @@ class LRCallback(Callback, ABC):
             scale = cast(Any, trainer.scaler).get_scale()
             self._history.skipped += scale < fit.scale
             fit.scale = scale
+        if self._history.window_open:
+            return
+        if fit.point is not None and fit.logbook is not None:
+            self._log(fit, fit.logbook, fit.point)
+            fit.point = None
+        if fit.tells_time and self.interval == "step" and fit.driven:
+            self._tick(trainer, fit, self._t(trainer, fit, fit.driven[0]))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
             return
-        if fit.monitor is not None:
-            self._react(trainer, fit, fit.monitor.between_epochs(trainer), late=True)
+        self._check(trainer, fit, Monitor.between_epochs, late=True)
         self._history.window_open = False
+        self._restore(trainer)
         self._apply(trainer, fit)
         self._publish(fit, fit.driven)
 
@@ -448,41 +510,132 @@ class LRCallback(Callback, ABC):
         if self.hyperparameter == "lr":
             groups.bases = [lr] * len(groups.bases)
 
-    # ---- the monitored metric
-
-    def _watch(self, trainer: Trainer) -> Monitor | None:
-        """The monitor, in a validation of the fit's own."""
-        counts = trainer.state.fn == "fit" and not trainer.sanity_checking
-        return self._fit.monitor if counts and self._fit is not None else None
+    # ---- what a reactive schedule sees
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if (monitor := self._watch(trainer)) is not None:
-            monitor.validation_starts(trainer)
+        if (fit := self._fit) is not None and _of_the_fit(trainer):
+            for _, monitor in fit.monitors:
+                monitor.validation_starts(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
             return
-        if (monitor := self._watch(trainer)) is not None:
-            self._react(trainer, fit, monitor.validation_ends(trainer))
+        if _of_the_fit(trainer):
+            self._check(trainer, fit, Monitor.validation_ends)
         self._publish(fit, fit.driven)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
             return
-        if fit.monitor is not None:
-            self._react(trainer, fit, fit.monitor.epoch_ends(trainer))
+        self._check(trainer, fit, Monitor.epoch_ends)
+        if fit.tells_time and self.interval == "epoch" and fit.driven:
+            self._tick(trainer, fit, self._t(trainer, fit, fit.driven[0]) + 1)
         self._publish(fit, fit.driven)
 
-    def _react(self, trainer: Trainer, fit: _Fit, value: float | None, late: bool = False) -> None:
-        if value is None or not fit.driven:
+    def _check(
+        self, trainer: Trainer, fit: _Fit, look: Callable[[Monitor, Trainer], float | None], late: bool = False
+    ) -> None:
+        """Let the schedules judge what is new of their metrics."""
+        # every rank looks at every metric, whoever is active, so that none waits for another
+        new = [(schedule, value) for schedule, monitor in fit.monitors if (value := look(monitor, trainer)) is not None]
+        if not new or not fit.driven:
             return
         t = self._t(trainer, fit, fit.driven[0])
-        self._judge(value, t - 1 if late and self.interval == "epoch" else t)  # late: of the epoch that has ended
+        if late and self.interval == "epoch":
+            t -= 1  # it is of the epoch that has ended
+        for schedule, value in new:
+            if (own := self._active(t).get(schedule)) is not None:
+                old = self._highest(fit, t)
+                self._take(trainer, fit, t, own, schedule, old, schedule.react(value, own, self._bases_of(fit)))
+        if not self._history.window_open:
+            self._restore(trainer)
         for groups in fit.driven:
             if self._history.window_open:
                 groups.t = None  # to be written when the window ends
-                continue
-            self._write(trainer, fit, groups, self._t(trainer, fit, groups))
+            else:
+                self._write(trainer, fit, groups, self._t(trainer, fit, groups))
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        if (fit := self._fit) is not None and "loss" in fit.watch and fit.driven:
+            scale = 1.0 if trainer.scaler is None else trainer.scaler.get_scale()
+            self._watch(trainer, fit, "loss", float(loss.detach()) * trainer.accumulate_grad_batches / scale)
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if (fit := self._fit) is None or "grad_norm" not in fit.watch:
+            return
+        if fit.driven and fit.driven[0].optimizer is optimizer:
+            params = (param for group in optimizer.param_groups for param in group["params"])
+            norm = float(get_total_norm([param.grad for param in params if param.grad is not None]))
+            if math.isfinite(norm) or trainer.scaler is None:  # the scaler skips such an update
+                self._watch(trainer, fit, "grad_norm", norm)
+
+    def _watch(self, trainer: Trainer, fit: _Fit, watched: str, value: float) -> None:
+        """Let the schedules judge a value of the update that is being made."""
+        if trainer.world_size > 1:
+            (value,) = mean_over_ranks(trainer, [value])
+        (groups,) = fit.driven
+        t = self._t(trainer, fit, groups)
+        for schedule, own in self._active(t).items():
+            if schedule.watch == watched:
+                reaction = schedule.react(value, own, groups.distinct)
+                if reaction is not None:
+                    self._take(trainer, fit, t, own, schedule, max(groups.values), reaction)
+                    self._write(trainer, fit, groups, t)
+
+    def _tick(self, trainer: Trainer, fit: _Fit, t: int) -> None:
+        """Let the schedules judge the time before interval ``t``."""
+        assert fit.clock is not None
+        self._history.spent = fit.clock.spent(t)
+        left = fit.clock.left(trainer, t)
+        for schedule, own in self._active(t).items():
+            if schedule.tells_time:
+                old = self._highest(fit, t)
+                self._take(trainer, fit, t, own, schedule, old, schedule.tick(own, left))
+
+    def _take(
+        self,
+        trainer: Trainer,
+        fit: _Fit,
+        t: int,
+        own: int,
+        schedule: Reactive,
+        old: float,
+        reaction: Reaction | None,
+    ) -> None:
+        """Do what a schedule has decided, and record it."""
+        if reaction is None:
+            return
+        if reaction.keep:
+            schedule.kept = restore.keep(trainer)
+        schedule.restore_due |= reaction.restore
+        trainer.should_stop |= reaction.stop
+        if reaction.reason:
+            new = self._highest(fit, t if reaction.at is None else t + reaction.at - own)
+            epoch, step = trainer.current_epoch, trainer.global_step
+            decision = Decision(step, epoch, self.hyperparameter, old, new, reaction.reason)
+            self.journal.append(decision)
+            rank_zero_info(f"{type(schedule).__name__}: {decision}.")
+            if self.log_lr:
+                send_text(trainer, f"{type(self).__name__}/journal", str(decision))
+
+    def _restore(self, trainer: Trainer) -> None:
+        for schedule in self._reactive():
+            if schedule.restore_due and schedule.kept is not None:
+                restore.put_back(trainer, schedule.kept)
+            schedule.restore_due = False
+
+    def _highest(self, fit: _Fit, t: int) -> float:
+        """The value at ``t`` of the group that has the highest."""
+        moments = [(self._moment(t, groups.distinct), groups.distinct) for groups in fit.driven]
+        return max(moment.at(base) for moment, bases in moments for base in bases)
+
+    def _bases_of(self, fit: _Fit) -> set[float]:
+        return {base for groups in fit.driven for base in groups.distinct}
+
+
+def _of_the_fit(trainer: Trainer) -> bool:
+    """Whether a validation is one of the fit's own."""
+    return trainer.state.fn == "fit" and not trainer.sanity_checking
 
 
 def _is_a(callback: Callback, name: str) -> bool:

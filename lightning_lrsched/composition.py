@@ -14,6 +14,7 @@ from . import _checks
 from .curves import Line, Table
 from .durations import RunLength
 from .groups import Moment
+from .reactive.base import Reactive
 from .schedule import CommonArguments, LRSchedule
 
 
@@ -38,10 +39,6 @@ class _Composite(LRSchedule):
                 _checks.refuse(self, "parts", "schedules that leave the momentum alone", part)
         if len({id(part) for part in self.parts}) < len(self.parts):
             _checks.refuse(self, "parts", "different schedules", parts)
-        self.reactive = [part for part in self.parts if part.monitor is not None]
-        if len(self.reactive) > 1:
-            _checks.refuse(self, "parts", "schedules of which one at most watches a metric", parts)
-        self.monitor = self.reactive[0].monitor if self.reactive else None
 
     @abstractmethod
     def _own_moment(self, t: int, bases: set[float]) -> Moment: ...
@@ -58,16 +55,8 @@ class _Composite(LRSchedule):
             part._lengths = part._begin(run, start, end)
         return tuple(part._lengths for part in self.parts)
 
-    def _memory(self) -> object:
-        return self.reactive[0]._memory() if self.reactive else None
-
-    def _remember(self, memory: Any) -> None:
-        for part in self.reactive:
-            part._remember(memory)
-
-    def _begin_anew(self) -> None:
-        for part in self.parts:
-            part._begin_anew()
+    def _reactive(self) -> list[Reactive]:
+        return [leaf for part in self.parts for leaf in part._reactive()]
 
 
 class SequentialSchedule(_Composite):
@@ -90,7 +79,8 @@ class SequentialSchedule(_Composite):
     Args:
         parts: Two or more schedules with the ``interval`` of the sequence, and without ``optimizer``,
             ``param_groups``, ``hyperparameter`` and momentum of their own. They may be sequences and products. One that
-            watches a metric, as :class:`ReduceOnPlateau` does, must be the last, and judges only in its own stretch.
+            monitors a metric, as :class:`ReduceOnPlateau` does, must be the last. What a part watches it judges only
+            in its own stretch.
         milestones: One fewer than parts: positive durations from the sequence's start, strictly rising; their units may
             differ. A part begins at t = milestone.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`; ``warmup`` comes before all parts.
@@ -112,14 +102,22 @@ class SequentialSchedule(_Composite):
         self.milestones = _checks.positions(self, "milestones", milestones)
         if len(self.milestones) != len(self.parts) - 1:
             _checks.refuse(self, "milestones", f"a list of {len(self.parts) - 1}, one fewer than parts", milestones)
-        if self.reactive and self.reactive[0] is not self.parts[-1]:
-            _checks.refuse(self, "parts", "schedules of which only the last watches a metric", parts)
+        if any(leaf.monitor is not None for part in self.parts[:-1] for leaf in part._reactive()):
+            _checks.refuse(self, "parts", "schedules of which only the last monitors a metric", parts)
 
     def _own_moment(self, t: int, bases: set[float]) -> Moment:
+        part, s = self._part_at(t)
+        return part._moment(s, bases)
+
+    def _own_active(self, t: int) -> dict[Reactive, int]:
+        part, s = self._part_at(t)
+        return part._active(s)
+
+    def _part_at(self, t: int) -> tuple[LRSchedule, int]:
+        """The part that says the LR at ``t``, and its own t."""
         milestones = self.lengths("milestones")
         place = bisect_right(milestones, t)
-        start = milestones[place - 1] if place else 0
-        return self.parts[place]._moment(t - start, bases)
+        return self.parts[place], t - (milestones[place - 1] if place else 0)
 
     def _begin(self, run: RunLength, start: int = 0, end: int | None = None) -> dict[str, Any]:
         lengths = super()._begin(run, start, end)
@@ -128,11 +126,6 @@ class SequentialSchedule(_Composite):
         starts = [begin, *(begin + milestone for milestone in milestones)]
         lengths["parts"] = self._begin_parts(run, list(zip(starts, [*starts[1:], end], strict=True)))
         return lengths
-
-    def _judge(self, value: float, t: int) -> None:
-        start = self.length("warmup") + self.lengths("milestones")[-1]
-        if t >= start:
-            self.parts[-1]._judge(value, t - start)
 
 
 class ProductSchedule(_Composite):
@@ -148,8 +141,7 @@ class ProductSchedule(_Composite):
 
     Args:
         parts: Two or more schedules with the ``interval`` of the product, and without ``optimizer``, ``param_groups``,
-            ``hyperparameter`` and momentum of their own. They may be sequences and products; one at most watches a
-            metric.
+            ``hyperparameter`` and momentum of their own. They may be sequences and products.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`; ``warmup`` comes before all parts.
 
     Raises:
@@ -172,13 +164,11 @@ class ProductSchedule(_Composite):
             return others[0].times(factor)
         return Table({base: base * factor * prod(m.at(base) / base for m in others) if base else 0.0 for base in bases})
 
+    def _own_active(self, t: int) -> dict[Reactive, int]:
+        return {leaf: s for part in self.parts for leaf, s in part._active(t).items()}
+
     def _begin(self, run: RunLength, start: int = 0, end: int | None = None) -> dict[str, Any]:
         lengths = super()._begin(run, start, end)
         begin = start + lengths.get("warmup", self.warmup)
         lengths["parts"] = self._begin_parts(run, [(begin, end)] * len(self.parts))
         return lengths
-
-    def _judge(self, value: float, t: int) -> None:
-        if t >= self.length("warmup"):
-            for part in self.reactive:
-                part._judge(value, t - self.length("warmup"))

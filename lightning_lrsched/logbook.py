@@ -41,6 +41,14 @@ def _suffixes(groups: list[Group]) -> list[str]:
     return [f"/{name or f'pg{number}'}" for number, name in enumerate(given, start=1)]
 
 
+def send_text(trainer: Trainer, tag: str, text: str) -> None:
+    """To each logger that can show text."""
+    for logger in trainer.loggers:
+        add_text = getattr(getattr(logger, "experiment", None), "add_text", None)
+        if add_text is not None:
+            add_text(tag, text, logged_step(trainer))
+
+
 class Logbook:
     """The curves of one schedule during one fit."""
 

@@ -13,16 +13,24 @@ from torch import Tensor
 from .ownership import refusal
 
 
+def mean_over_ranks(trainer: Trainer, values: list[float]) -> list[float]:
+    here = torch.tensor(values, dtype=torch.float64, device=trainer.strategy.root_device)
+    means: list[float] = cast(Tensor, trainer.strategy.reduce(here, reduce_op="mean")).tolist()
+    return means
+
+
 class Monitor:
     """Tells a new value from a stale one: the Trainer keeps old values, so that presence does not mean fresh.
 
     What a validation logs counts when the validation ends; what only training logs, when the epoch ends, or just before
-    the next one where the module logs it in its own ``on_train_epoch_end``.
+    the next one where the module logs it in its own ``on_train_epoch_end``. With ``check_on_train_epoch_end`` both
+    count when the epoch ends.
     """
 
-    def __init__(self, owner: object, name: str) -> None:
+    def __init__(self, owner: object, name: str, check_on_train_epoch_end: bool) -> None:
         self._owner = owner
         self._name = name
+        self._per_epoch = check_on_train_epoch_end
         self._before_epoch: object = None
         self._before_validation: object = None
         self._validated = False
@@ -35,6 +43,8 @@ class Monitor:
 
     def validation_ends(self, trainer: Trainer) -> float | None:
         self._validated = True
+        if self._per_epoch:
+            return None
         value = self._new(trainer, self._before_validation, trainer.current_epoch)
         self._from_validation |= value is not None
         if self._value(trainer) is None and math.isinf(trainer.num_training_batches):
@@ -65,8 +75,7 @@ class Monitor:
         new = value is not None and value is not stale
         number = float(value) if value is not None and new else 0.0
         if trainer.world_size > 1:  # every rank asks, so that none waits for an answer
-            here = torch.tensor([float(new), number], dtype=torch.float64, device=trainer.strategy.root_device)
-            news, number = cast(Tensor, trainer.strategy.reduce(here, reduce_op="mean")).tolist()
+            news, number = mean_over_ranks(trainer, [float(new), number])
             if 0.0 < news < 1.0:
                 ranks = trainer.world_size
                 raise refusal(self._owner, f"the metric {self._name!r} is missing on some of the {ranks} ranks.")

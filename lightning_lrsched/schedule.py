@@ -16,6 +16,7 @@ from .curves import Line, Table, ramp
 from .durations import Interval, RunLength
 from .groups import Moment
 from .ownership import refusal
+from .reactive.base import Reactive
 
 
 class CommonArguments(TypedDict, total=False):
@@ -153,6 +154,16 @@ class LRSchedule(LRCallback, ABC):
         if not (isinstance(lr, Real) and math.isfinite(lr) and lr >= 0.0):
             raise refusal(self, f"lr_at({t}, {base!r}) must return a finite number >= 0, got {lr!r}.")
         return float(lr)
+
+    def _reactive(self) -> list[Reactive]:
+        return [self] if isinstance(self, Reactive) else []
+
+    def _active(self, t: int) -> dict[Reactive, int]:
+        warmup = self.length("warmup")
+        return self._own_active(t - warmup) if t >= warmup else {}
+
+    def _own_active(self, t: int) -> dict[Reactive, int]:
+        return dict.fromkeys(self._reactive(), t)
 
     def _momentum(self, t: int) -> float:
         return self.momentum_at(max(t - self.length("warmup"), 0))

@@ -46,7 +46,8 @@ class Recorder(LightningModule):
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         loss = (self.layer(batch).sum(1) - batch.sum(1)).pow(2).mean() * 1e-3
         self.log("train_loss", loss)
-        return loss
+        # a spike in every fourth update, without a gradient of its own, for what watches the loss
+        return loss + (10.0 if self.trainer.global_step % 4 == 3 else 1.0)
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         value = self.val_metrics.pop(0) if self.val_metrics and not self.trainer.sanity_checking else 1.0

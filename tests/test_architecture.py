@@ -16,7 +16,8 @@ PACKAGE = ROOT / "lightning_lrsched"
 TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 RECIPES = {path.name: ast.parse(path.read_text()) for path in sorted((ROOT / "recipes").glob("*.py"))}
 
-PURE = {"_arguments.py", "_checks.py", "curves.py", "durations.py"}
+PURE = {"_arguments.py", "_checks.py", "curves.py", "durations.py", "journal.py"}
+REACTIVE = [file for file in TREES if file.startswith("reactive/")]
 FORMULAS = [file for file in TREES if file in PURE or file.startswith("schedules/")]
 MESSAGES = {"MisconfigurationException", "rank_zero_info", "rank_zero_warn"}
 PRIVATE = {("logbook.py", "_batches_that_stepped")}  # of Lightning's, for want of a public name
@@ -48,12 +49,12 @@ def test_formulas_know_no_torch_and_no_lightning(file: str) -> None:
     assert {root(module) for module, _ in imports(TREES[file]) if is_foreign(module)} <= {"typing_extensions"}
 
 
-@pytest.mark.parametrize("file", ["groups.py", "plateau.py", "schedule.py"])
+@pytest.mark.parametrize("file", ["groups.py", "schedule.py", *REACTIVE])
 def test_schedules_and_groups_know_of_lightning_only_how_to_speak(file: str) -> None:
     assert {name for module, name in imports(TREES[file]) if root(module) == "lightning"} <= MESSAGES
 
 
-@pytest.mark.parametrize("file", ["plateau.py", "schedule.py"])
+@pytest.mark.parametrize("file", ["schedule.py", *REACTIVE])
 def test_schedules_know_no_torch(file: str) -> None:
     assert "torch" not in {root(module) for module, _ in imports(TREES[file])}
 

@@ -110,7 +110,8 @@ def outcome(case: Case, changed: dict[str, Any], run: RunLength) -> str:
     _, floor = schedule._floor()
     base_lrs = [base_lr for base_lr in BASE_LRS if base_lr >= floor]  # others are refused at the start of a fit
     for t in (*range(1000), 10**9):
-        schedule._judge(1.0, t)
+        for reactive, own in schedule._active(t).items():
+            reactive.react(1.0, own, set(base_lrs))
         moment = schedule._moment(t, set(base_lrs))
         for base_lr in base_lrs:
             lr = moment.at(base_lr)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import lightning_lrsched
-from lightning_lrsched import LRSchedule, ReduceOnPlateau
+from lightning_lrsched import BackOffOnSpike, CooldownOnPlateau, LRSchedule, ReduceOnPlateau
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 ROWS = re.findall(r"^\| `(\w+\(.*?\))` \| `(.*?)` \|", README, re.MULTILINE)
-CALM = 5  # checks that improve, before the metric of the plateau's sketch stalls
+CALM, SPIKE = 5, 6  # checks that improve, before the metric of a sketch stalls; the update whose loss is a spike
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
@@ -40,9 +40,13 @@ def test_a_sketch_shows_the_curve(call: str, sketch: str) -> None:
     schedule: Any = eval(call, vars(lightning_lrsched))
     lrs = []
     for t in range(16):
+        if isinstance(schedule, BackOffOnSpike):
+            schedule.check(10.0 if t == SPIKE else 1.0, t)
         lrs.append(schedule.lr_at(t, base_lr=1.0))
         if isinstance(schedule, ReduceOnPlateau):
             schedule.check(-min(t, CALM))
+        if isinstance(schedule, CooldownOnPlateau):
+            schedule.check(-min(t, CALM), t)
     assert sketch == "".join("▁▂▃▄▅▆▇█"[round(7 * lr)] for lr in lrs)
 
 

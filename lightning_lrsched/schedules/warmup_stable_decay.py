@@ -71,9 +71,12 @@ class WarmupStableDecay(FlooredSchedule):
         self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
 
     def line(self, t: int) -> Line:
-        t_max = self.length("t_max")
-        decay = min(self.length("decay"), t_max)
-        s = min(max(t - (t_max - decay), 0), decay)
+        return self.decline(t, self.length("t_max"))
+
+    def decline(self, t: int, end: int) -> Line:
+        """The base LR until ``decay`` intervals before ``end``, and down from there."""
+        decay = min(self.length("decay"), end)
+        s = min(max(t - (end - decay), 0), decay)
         if self.shape == "exponential":
             assert self.eta_min_ratio is not None
             return Line(self.eta_min_ratio ** (s / decay))

@@ -1,0 +1,1 @@
+"""The schedules with a memory: what happens in training changes their curve."""

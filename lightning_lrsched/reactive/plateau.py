@@ -1,0 +1,225 @@
+"""Reduce on plateau, and how a plateau is told from noise."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal, cast
+
+from lightning.pytorch.utilities import rank_zero_warn
+from typing_extensions import Unpack
+
+from .. import _checks
+from ..curves import Line
+from ..journal import Reaction
+from ..schedule import CommonArguments, LRSchedule
+from .base import Reactive
+
+Mode = Literal["min", "max"]
+ThresholdMode = Literal["rel", "abs"]
+
+
+class PlateauDetector(Reactive):
+    """Counts the checks of a metric that bring no improvement; its subclass says what follows."""
+
+    remembered: ClassVar[tuple[str, ...]] = ("best", "bad_checks", "average", "recent")
+
+    monitor: str
+    best: float | None
+    bad_checks: int
+    average: tuple[float, float]  # a decaying sum of the metric's values, and of their weights
+    recent: list[float]  # the last values, where the smoothing is a mean
+    _warned: bool
+
+    def _detect(
+        self,
+        monitor: str,
+        mode: Mode,
+        patience: int,
+        threshold: float,
+        threshold_mode: ThresholdMode,
+        smoothing: float | int,
+        check_on_train_epoch_end: bool,
+    ) -> None:
+        """Take the constructor's arguments."""
+        self.monitor = _checks.name(self, "monitor", monitor, "the name of a metric")
+        self.mode = cast(Mode, _checks.choice(self, "mode", mode, ("min", "max")))
+        self.patience = _checks.whole(self, "patience", patience, at_least=1)
+        self.threshold = _checks.number(self, "threshold", threshold, "a number >= 0", lambda x: x >= 0)
+        kind = _checks.choice(self, "threshold_mode", threshold_mode, ("rel", "abs"))
+        self.threshold_mode = cast(ThresholdMode, kind)
+        self.smoothing = _checks.smoothing(self, "smoothing", smoothing)
+        self.check_on_train_epoch_end = _checks.flag(self, "check_on_train_epoch_end", check_on_train_epoch_end)
+
+    def begin_anew(self) -> None:
+        self.best, self.bad_checks, self.kept, self.restore_due = None, 0, None, False
+        self._warned = False
+        self._smooth_anew()
+
+    def _smooth_anew(self) -> None:
+        self.average, self.recent = (0.0, 0.0), []
+
+    def count(self, value: float) -> bool:
+        """Count one check; True where it is the best so far."""
+        if not math.isfinite(value):
+            if not self._warned:
+                self._warned = True
+                rank_zero_warn(f"{type(self).__name__}: {self.monitor!r} is {value}, which counts as no improvement.")
+            self.bad_checks += 1
+            return False
+        smooth = self._smoothed(value)
+        if self._better(smooth):
+            self.best, self.bad_checks = smooth, 0
+            return True
+        self.bad_checks += 1
+        return False
+
+    def _smoothed(self, value: float) -> float:
+        if self.smoothing >= 1:
+            self.recent = [*self.recent, value][-int(self.smoothing) :]
+            return math.fsum(self.recent) / len(self.recent)
+        total, weight = self.average
+        rest = 1.0 - self.smoothing
+        self.average = (self.smoothing * total + rest * value, self.smoothing * weight + rest)
+        return self.average[0] / self.average[1]
+
+    def _better(self, value: float) -> bool:
+        if self.best is None:
+            return True
+        margin = self.threshold * abs(self.best) if self.threshold_mode == "rel" else self.threshold
+        return value < self.best - margin if self.mode == "min" else value > self.best + margin
+
+    def _stalled(self, value: float) -> str:
+        best = "none yet" if self.best is None else f"{self.best:.6g}"
+        smooth = " (smoothed)" if self.smoothing not in (0, 1) else ""
+        checks = f"{self.bad_checks} checks" if self.bad_checks > 1 else "1 check"
+        return f"no improvement of {self.monitor} in {checks}: best {best}{smooth}, last {value:.6g}"
+
+
+class ReduceOnPlateau(PlateauDetector, LRSchedule):
+    r"""The LR falls by ``factor`` when a metric has stopped improving.
+
+    .. code-block:: text
+
+        ────────┐
+                └────┐
+                     └───────────   (whenever the metric stalls)
+
+    ``lr = max(base * factor ** reductions, min_lr)``. A check is better than the best one so far when it beats it by
+    more than ``threshold``; after ``patience`` checks in a row that are not, the LR is reduced, the next ``cooldown``
+    checks are not counted, and the counting starts anew.
+
+    Each finished validation is one check. A metric that no validation logs is checked when a training epoch ends, or,
+    if the module logs it in its own ``on_train_epoch_end``, just before the next epoch. The sanity check,
+    ``trainer.validate`` and ``trainer.test`` never count, nor does a value that was counted before. On several ranks
+    the metric's mean over the ranks is judged, so they never disagree; one that a rank lacks fails all of them. NaN and
+    infinities are no improvement, never become the best, and are warned about once. Checks during the warmup are not
+    judged. Each reduction is an entry of ``journal``, with its numbers.
+
+    >>> plateau = ReduceOnPlateau(patience=2, factor=0.5)
+    >>> for val_loss in (1.0, 1.0, 1.0):
+    ...     plateau.check(val_loss)
+    >>> plateau.reductions, plateau.lr_at(0, base_lr=0.1)
+    (1, 0.05)
+
+    Args:
+        monitor: Name of a logged metric.
+        mode: ``"min"``: smaller is better; ``"max"``: larger is.
+        factor: Factor of each reduction, in (0, 1).
+        patience: Checks in a row without improvement that lead to a reduction, >= 1. torch reduces one check later:
+            its ``patience=p`` is ``patience=p+1`` here; EarlyStopping and Keras count as here.
+        threshold: By how much a check must beat the best one, >= 0.
+        threshold_mode: ``"rel"``: by ``threshold * abs(best)``, right for negative metrics too; ``"abs"``: by
+            ``threshold``.
+        smoothing: Against noise, the metric's average is judged in its place: an exponential average that gives the
+            past this weight, in [0, 1), as TensorBoard's slider does; or, from 1 on, the mean of so many last checks.
+            0 and 1: each check counts as it is.
+        cooldown: Checks after a reduction that do not count, >= 0.
+        min_lr: The floor, an LR >= 0 that no group's base LR lies under.
+        on_nan: ``"ignore"``: NaN and infinities are checks without improvement; ``"reduce"``: the first one reduces the
+            LR at once, unless it falls into the cooldown.
+        restore_best: Put the weights and the optimizers' state of the best check back at each reduction, learning rates
+            and other hyperparameters excepted. Costs a copy of both in host memory, and as much in each checkpoint.
+        stop_when_exhausted: End the fit when the metric stalls and the LR is ``min_lr`` already, which must be > 0.
+        check_on_train_epoch_end: Check once when a training epoch ends, not when a validation does: for a metric that
+            both training and validation log, or to judge several validations an epoch as one.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. ``interval`` is the unit of ``warmup``.
+
+    A checkpoint that was saved after a batch, before the validation that followed it (``every_n_train_steps``), resumes
+    without that validation, and its check is missed: Lightning does not repeat it. Better save on validation end.
+
+    Raises:
+        ValueError: a value breaks its rule.
+        MisconfigurationException: after the first epoch with a validation, when the metric was never logged; at the
+            start of a fit, when ``restore_best`` meets a strategy that shards the model.
+    """
+
+    remembered = (*PlateauDetector.remembered, "cooldown_left", "reductions")
+
+    cooldown_left: int
+    reductions: int
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        mode: Mode = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: ThresholdMode = "rel",
+        smoothing: float | int = 0.0,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        on_nan: Literal["ignore", "reduce"] = "ignore",
+        restore_best: bool = False,
+        stop_when_exhausted: bool = False,
+        check_on_train_epoch_end: bool = False,
+        **common: Unpack[CommonArguments],
+    ) -> None:
+        super().__init__(**common)
+        self._detect(monitor, mode, patience, threshold, threshold_mode, smoothing, check_on_train_epoch_end)
+        self.factor = _checks.number(self, "factor", factor, "a number in (0, 1)", lambda x: 0 < x < 1)
+        self.cooldown = _checks.whole(self, "cooldown", cooldown, at_least=0)
+        self.min_lr = _checks.number(self, "min_lr", min_lr, "a number >= 0", lambda x: x >= 0)
+        on_nan_ = _checks.choice(self, "on_nan", on_nan, ("ignore", "reduce"))
+        self.on_nan = cast(Literal["ignore", "reduce"], on_nan_)
+        self.restore_best = _checks.flag(self, "restore_best", restore_best)
+        self.stop_when_exhausted = _checks.flag(self, "stop_when_exhausted", stop_when_exhausted)
+        if self.stop_when_exhausted and not self.min_lr:
+            _checks.refuse(self, "min_lr", "a number > 0 with stop_when_exhausted=True", min_lr)
+
+    def line(self, t: int) -> Line:
+        return Line(self.factor**self.reductions, floor=self.min_lr)
+
+    def check(self, value: float) -> None:
+        """Judge one value of the metric."""
+        self.react(value, 0, set())
+
+    def react(self, value: float, t: int, bases: set[float]) -> Reaction | None:
+        improved = self.count(value)
+        diverged = self.on_nan == "reduce" and not math.isfinite(value)
+        reason = f"{self.monitor} is {value}" if diverged else self._stalled(value)
+        if self.cooldown_left:
+            self.cooldown_left, self.bad_checks = self.cooldown_left - 1, 0
+        elif diverged or self.bad_checks >= self.patience:
+            exhausted = bool(bases) and all(self.line(t).at(base) <= self.min_lr for base in bases)
+            self.reductions += 1
+            self.bad_checks, self.cooldown_left = 0, self.cooldown
+            return self._reduced(reason, stop=exhausted and self.stop_when_exhausted)
+        return Reaction(keep=True) if improved and self.restore_best else None
+
+    def _reduced(self, reason: str, stop: bool) -> Reaction:
+        if stop:
+            reason += f"; the LR is min_lr ({self.min_lr:g}) already, so the fit stops"
+        restore = self.restore_best and self.kept is not None
+        if restore:
+            self._smooth_anew()
+            reason += "; the weights of the best check are put back"
+        return Reaction(reason, restore=restore, stop=stop)
+
+    def _floor(self) -> tuple[str, float]:
+        return "min_lr", self.min_lr
+
+    def begin_anew(self) -> None:
+        super().begin_anew()
+        self.cooldown_left = self.reductions = 0

@@ -1,0 +1,119 @@
+"""A guard against divergence: a lower LR while the loss or the gradient is out of bounds."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+from typing import cast
+
+from typing_extensions import Unpack
+
+from .. import _checks
+from ..curves import Line, interpolate
+from ..journal import Reaction
+from ..schedule import CommonArguments, LRSchedule
+from .base import Reactive, Watched
+
+
+class BackOffOnSpike(Reactive, LRSchedule):
+    r"""A lower LR for a while, from the very update whose loss or gradient norm is a spike.
+
+    .. code-block:: text
+
+        ─────┐    ╱─────
+             │   ╱
+             └──╱
+
+    A value is a spike when it is above ``threshold`` times the median of the last ``window`` values, or not finite.
+    ``lr(t) = base * factor`` for ``hold`` intervals, the spike's own being the first; it then climbs back in a line, in
+    ``recovery`` even stairs below ``base``; another spike in that time begins anew. Multiply it with any schedule by
+    :class:`~lightning_lrsched.ProductSchedule`, where ``base`` is what that schedule says.
+
+    The value is looked at before the update is made, so the update that a bad batch causes is itself a small one, what
+    gradient clipping does to the gradient of plain SGD; under Adam, which divides a gradient's size out, only the LR
+    makes an update smaller. LBFGS has read its LR by then, and is slowed down from its next step on. On several ranks
+    the mean over the ranks is judged. A value that stays high becomes the usual one after half a ``window``. Each spike
+    that lowers the LR is an entry of ``journal``.
+
+    >>> guard = BackOffOnSpike(factor=0.1, hold=2, recovery=3, window=4, interval="step")
+    >>> for t, loss in enumerate((1.0, 1.1, 0.9, 1.0, 8.0)):
+    ...     guard.check(loss, t)
+    >>> guard.spiked, [round(guard.lr_at(t, base_lr=1.0), 3) for t in (4, 5, 6, 7, 8, 9)]
+    (4, [0.1, 0.1, 0.325, 0.55, 0.775, 1.0])
+
+    Args:
+        watch: ``"loss"``: what ``training_step`` returns, or the argument of ``manual_backward``; ``"grad_norm"``: the
+            2-norm of the gradients of the optimizer's parameters, before clipping.
+        threshold: How many times the median a spike is, > 1. A median that is not positive tells no spikes: then only
+            values that are not finite are.
+        factor: Factor of the LR, in [0, 1).
+        hold: How long the LR stays down, a positive duration.
+        recovery: How long it takes to climb back, a duration. 0: it is back at once.
+        window: How many values the median is of, >= 2. Until there are so many, only values that are not finite are
+            spikes.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. With ``interval="epoch"`` a spike lowers the
+            LR at once, too, and ``hold`` counts the epoch of the spike.
+
+    Reading the value costs a synchronization with the device in each batch. Under an fp16 GradScaler a gradient that is
+    not finite is the scaler's own business, which skips the update, and no spike.
+
+    Raises:
+        ValueError: a value breaks its rule.
+        MisconfigurationException: at the start of a fit in which the schedule drives several optimizers, or watches the
+            loss while there are several.
+
+    Source: none; gradient clipping is that of Pascanu et al., On the Difficulty of Training Recurrent Neural Networks,
+    2013.
+    """
+
+    periods = ("hold", "recovery")
+    remembered = ("values", "spiked")
+
+    values: list[float]
+    spiked: int | None
+
+    def __init__(
+        self,
+        watch: Watched = "loss",
+        *,
+        threshold: float = 3.0,
+        factor: float = 0.1,
+        hold: int | str = 10,
+        recovery: int | str = 10,
+        window: int = 50,
+        **common: Unpack[CommonArguments],
+    ) -> None:
+        super().__init__(**common)
+        self.watch: Watched = cast(Watched, _checks.choice(self, "watch", watch, ("loss", "grad_norm")))
+        self.threshold = _checks.number(self, "threshold", threshold, "a number > 1", lambda x: x > 1)
+        self.factor = _checks.number(self, "factor", factor, "a number in [0, 1)", lambda x: 0 <= x < 1)
+        self.hold = _checks.duration(self, "hold", hold)
+        self.recovery = _checks.duration(self, "recovery", recovery, at_least=0)
+        self.window = _checks.whole(self, "window", window, at_least=2)
+
+    def line(self, t: int) -> Line:
+        if self.spiked is None:
+            return Line(1.0)
+        hold = self.length("hold")
+        back = interpolate([(hold - 1, 0.0), (hold + self.length("recovery"), 1.0)], t - self.spiked, "linear")
+        return Line(self.factor * (1.0 - back) + back)
+
+    def check(self, value: float, t: int) -> None:
+        """Look at the value of update ``t``."""
+        self.react(value, t, set())
+
+    def react(self, value: float, t: int, bases: set[float]) -> Reaction | None:
+        usual = median(self.values) if len(self.values) == self.window else 0.0
+        if finite := math.isfinite(value):
+            self.values = [*self.values, value][-self.window :]
+            if usual <= 0.0 or value <= self.threshold * usual:
+                return None
+        down = self.line(t).factor == self.factor
+        self.spiked = t
+        if down:
+            return None
+        times = f"{value:.6g}, {value / usual:.3g} times its median {usual:.6g}" if finite else f"{value}"
+        return Reaction(f"{self.watch} is {times}")
+
+    def begin_anew(self) -> None:
+        self.values, self.spiked = [], None
