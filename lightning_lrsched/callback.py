@@ -235,10 +235,7 @@ class LRCallback(Callback, ABC):
                 raise refusal(schedule, f"{several}, and a loss does not say whose it is. Pass watch='grad_norm'.")
             if schedule.restore_best and trainer.strategy.restore_checkpoint_after_setup:
                 strategy = type(trainer.strategy).__name__
-                raise refusal(
-                    schedule,
-                    f"'restore_best' needs the whole model on each rank, and {strategy} shards it. Pass False.",
-                )
+                raise refusal(schedule, f"'restore_best' must be False under {strategy}, which shards the model.")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
@@ -306,8 +303,13 @@ class LRCallback(Callback, ABC):
                     f" optimizer {index} made; taking an equal share, {share}."
                 )
 
+        def before_step(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            groups.steps_begun += 1
+
         def after_step(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if groups not in fit.driven:  # another scheduler has taken over
+            groups.steps_begun -= 1
+            # torch calls the hooks once more for a step that calls its base class's
+            if groups.steps_begun > 0 or groups not in fit.driven:  # or another scheduler has taken over
                 return
             if groups.changed and groups.t is not None:  # a group that came before this very step
                 self._write(trainer, fit, groups, groups.t)
@@ -317,6 +319,7 @@ class LRCallback(Callback, ABC):
                 if self.interval == "step":
                     self._write(trainer, fit, groups, self._t(trainer, fit, groups))
 
+        fit.hooks.append(groups.optimizer.register_step_pre_hook(before_step))
         fit.hooks.append(groups.optimizer.register_step_post_hook(after_step))
 
     def _tell_changes(self, fit: _Fit) -> None:
@@ -354,6 +357,7 @@ class LRCallback(Callback, ABC):
         for groups in fit.driven:
             if t is None or fit.manual:
                 t = self._t(trainer, fit, groups)
+                groups.steps_begun = 0  # one that has raised
             if groups.t != t or groups.changed:
                 self._write(trainer, fit, groups, t)
 

@@ -75,6 +75,7 @@ class DrivenGroups:
         self.hyperparameter = hyperparameter
         self.late: dict[int, LateGroup] = {}
         self.t: int | None = None
+        self.steps_begun = 0  # of the optimizer, and not ended
         self.values: list[float] = []
         self.selection = selection
         self.members: list[int] = []

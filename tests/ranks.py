@@ -13,9 +13,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import CSVLogger
 from models import Recorder, trainer
 
-from lightning_lrsched import ReduceOnPlateau, StepDecay
+from lightning_lrsched import BackOffOnSpike, LRSchedule, ReduceOnPlateau, StepDecay
 
 VALIDATIONS = 20
+SPIKE = 8  # the update whose loss is one on rank 1
 
 
 def groups(params: Any) -> Any:
@@ -24,6 +25,11 @@ def groups(params: Any) -> Any:
 
 
 class Save(Checkpoint):
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        loss = super().training_step(batch, batch_idx)
+        spike = self.trainer.global_rank == 1 and self.trainer.global_step == SPIKE
+        return loss.detach() * 0.0 + (loss - loss.detach()) + (20.0 if spike else 1.0)
+
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         trainer.save_checkpoint(Path(trainer.default_root_dir) / f"{trainer.global_step}.ckpt")
 
@@ -43,12 +49,19 @@ class Ranked(Recorder):
             # alone, rank 0 would never reduce and rank 1 always
             self.log("val_loss", (1.0 + 0.2 * (epoch % 2)) if rank else 1.0 / (epoch + 1))
 
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        loss = super().training_step(batch, batch_idx)
+        spike = self.trainer.global_rank == 1 and self.trainer.global_step == SPIKE
+        return loss.detach() * 0.0 + (loss - loss.detach()) + (20.0 if spike else 1.0)
+
     def on_train_epoch_end(self) -> None:
         self.after_validation.append(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_fit_end(self) -> None:
+        weights = [parameter.flatten().tolist() for parameter in self.parameters()]
+        seen = {"used": self.used, "after_validation": self.after_validation, "weights": weights}
         out = Path(self.trainer.default_root_dir) / f"rank{self.trainer.global_rank}.json"
-        out.write_text(json.dumps({"used": self.used, "after_validation": self.after_validation}))
+        out.write_text(json.dumps(seen))
 
 
 def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None) -> None:
@@ -56,8 +69,10 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
     warnings.simplefilter("ignore")
     model = Ranked()
     model.missing = 3 if "missing" in folder else VALIDATIONS
-    plateau = ReduceOnPlateau(patience=2, factor=0.5, threshold=0.0, param_groups="a")
-    steps = StepDecay(3, 0.5, interval="step", param_groups="b")
+    plateau = ReduceOnPlateau(patience=2, factor=0.5, threshold=0.0, restore_best=True, param_groups="a")
+    steps: LRSchedule = StepDecay(3, 0.5, interval="step", param_groups="b")
+    if "spike" in folder:
+        steps = BackOffOnSpike(hold=2, recovery=1, window=5, interval="step", param_groups="b")
     trainer(
         folder,
         plateau,

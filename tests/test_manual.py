@@ -58,6 +58,32 @@ def test_each_optimizer_has_its_own_clock(raw: bool, tmp_path: Path) -> None:
     assert [optimizer.param_groups[0]["lr"] for optimizer in fit.optimizers] == [1 / 2**3, 0.5 / 2**18]
 
 
+class CallsItsBase(torch.optim.SGD):
+    def step(self, closure: Any = None) -> Any:
+        if self.param_groups[0].pop("fails", False):
+            raise FloatingPointError
+        return super().step(closure)
+
+
+def test_a_step_that_calls_its_base_class_is_one(tmp_path: Path) -> None:
+    """torch calls the hooks of both; one step that raises, and is caught, is none."""
+
+    class Catches(GAN):
+        def step(self, name: str, optimizer: Any) -> None:
+            if name == "G" and not self.used_by["G"]:
+                optimizer.param_groups[0]["fails"] = True
+                with pytest.raises(FloatingPointError):
+                    optimizer.step()
+            super().step(name, optimizer)
+
+    torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)  # from here on SGD.step has hooks of its own
+    model = Catches(CallsItsBase)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=1).fit(model)
+    assert model.used_by["D"] == halvings(0.5, 18)
+    # the step that raised is still open when the next one ends, and is closed before the next batch
+    assert model.used_by["G"] == [1.0, 1.0, 0.5]
+
+
 def test_a_schedule_per_optimizer_by_index_and_by_name(tmp_path: Path) -> None:
     schedules: list[LRSchedule] = [
         StepDecay(1, 0.5, interval="step", optimizer="SGD"),

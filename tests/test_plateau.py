@@ -154,3 +154,106 @@ def test_a_metric_that_arrives_late_is_judged_as_of_its_own_epoch(where: str, tm
     model = Metrics(where, batches=1)
     trainer(tmp_path, ReduceOnPlateau("train_metric", patience=1, factor=0.5, warmup=3), max_epochs=6).fit(model)
     assert model.used == [0.25, 0.5, 0.75, 1.0, 1.0, 0.5]
+
+
+def test_a_mean_of_the_last_checks_is_judged() -> None:
+    """Means of two: 4, 3.5, 3.5, 3.25, 3.5, 4; each 3.5 is a check without improvement, and so is 4."""
+    metrics = [4.0, 3.0, 4.0, 2.5, 4.5, 3.5]
+    assert reductions(metrics, smoothing=2) == [0, 0, 0, 0, 0, 1]
+    assert reductions(metrics) == [0, 0, 0, 0, 0, 1]
+    assert reductions(metrics, smoothing=2, patience=1) == [0, 0, 1, 1, 2, 3]
+
+
+def test_an_exponential_average_is_judged() -> None:
+    """With weight 0.5 by hand: sums 2, 2, 3, 2.5, 3.5 over weights 1/2, 3/4, 7/8, 15/16, 31/32."""
+    metrics = [4.0, 2.0, 4.0, 2.0, 4.5]
+    averages = [2.0 / 0.5, 2.0 / 0.75, 3.0 / 0.875, 2.5 / 0.9375, 3.5 / 0.96875]
+    assert averages == pytest.approx([4.0, 2.6667, 3.4286, 2.6667, 3.6129], abs=1e-4)
+    assert reductions(metrics, smoothing=0.5, patience=1, threshold=0.0) == [0, 0, 1, 2, 3]
+    assert reductions(metrics, smoothing=0.5, patience=1, threshold=0.1, mode="max") == [0, 1, 2, 3, 4]
+
+
+def test_a_value_that_is_not_finite_does_not_enter_the_average() -> None:
+    with pytest.warns(UserWarning, match="counts as no improvement"):
+        assert reductions([4.0, math.nan, 3.0, 2.9], smoothing=3, patience=1) == [0, 1, 1, 1]  # means 4, 3.5, 3.3
+
+
+@pytest.mark.filterwarnings("ignore:.*counts as no improvement")
+def test_divergence_may_reduce_at_once() -> None:
+    metrics = [1.0, math.nan, math.inf, 0.5, 0.4, -math.inf]
+    assert reductions(metrics, patience=3, on_nan="reduce") == [0, 1, 2, 2, 2, 3]
+    assert reductions(metrics, patience=3, on_nan="reduce", cooldown=1) == [0, 1, 1, 1, 1, 2]
+    assert reductions(metrics, patience=3) == [0, 0, 0, 0, 0, 0]
+
+
+EDGES: dict[str, tuple[dict[str, Any], list[float], list[float]]] = {  # arguments, metrics, LRs of each epoch
+    "negative": (
+        {"threshold": 0.01},
+        [-10.0, -9.95, -10.05, -10.5, -10.5, -10.5],
+        [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25],
+    ),
+    "negative-max": ({"mode": "max", "threshold": 0.01}, [-10.0, -10.05, -9.95, -9.5], [1.0, 1.0, 1.0, 0.5, 0.5]),
+    "nan": ({}, [1.0, math.nan, math.nan, 0.5, 0.6], [1.0, 1.0, 1.0, 0.5, 0.5, 0.5]),
+    "inf": ({}, [math.inf, math.inf, 3.0, 2.0], [1.0, 1.0, 0.5, 0.5, 0.5]),
+    "-inf": ({}, [1.0, -math.inf, -math.inf, 0.5], [1.0, 1.0, 1.0, 0.5, 0.5]),
+    "max-inf": ({"mode": "max"}, [1.0, math.inf, 2.0, 2.0, 2.0], [1.0, 1.0, 1.0, 1.0, 1.0, 0.5]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*counts as no improvement")
+@pytest.mark.parametrize(("arguments", "metrics", "lrs"), EDGES.values(), ids=EDGES)
+def test_edges_in_a_fit(arguments: Any, metrics: list[float], lrs: list[float], tmp_path: Path) -> None:
+    model = Recorder(batches=1, val_batches=1)
+    model.val_metrics = list(metrics)
+    run = trainer(tmp_path, ReduceOnPlateau(patience=2, factor=0.5, **arguments), max_epochs=len(metrics))
+    run.fit(model)
+    assert [*model.used, run.optimizers[0].param_groups[0]["lr"]] == lrs
+
+
+def test_the_fit_ends_when_the_metric_stalls_at_the_floor(tmp_path: Path) -> None:
+    """Reductions after epochs 2 and 4 reach the floor; the stall after epoch 6 ends the fit."""
+    model = Recorder(batches=1, val_batches=1)
+    schedule = ReduceOnPlateau(patience=2, factor=0.5, min_lr=0.3, stop_when_exhausted=True)
+    run = trainer(tmp_path, schedule, max_epochs=99)
+    run.fit(model)
+    assert model.used == [1.0] * 3 + [0.5] * 2 + [0.3] * 2
+    assert [(decision.epoch, decision.old, decision.new) for decision in schedule.journal] == [
+        (2, 1.0, 0.5),
+        (4, 0.5, 0.3),
+        (6, 0.3, 0.3),
+    ]
+    assert schedule.journal[-1].reason.endswith("the LR is min_lr (0.3) already, so the fit stops")
+
+
+def test_an_end_needs_a_floor() -> None:
+    rule = "ReduceOnPlateau: 'min_lr' must be a number > 0 with stop_when_exhausted=True, got 0.0."
+    with pytest.raises(ValueError, match=rule):
+        ReduceOnPlateau(stop_when_exhausted=True)
+
+
+@pytest.mark.parametrize("check_on_train_epoch_end", [False, True])
+def test_a_metric_of_training_and_validation_alike(check_on_train_epoch_end: bool, tmp_path: Path) -> None:
+    """``loss`` is constant in validation, twice an epoch, and falls in training."""
+
+    class Both(Recorder):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            self.log("loss", 1.0 / (1 + self.current_epoch), on_step=False, on_epoch=True)
+            return super().training_step(batch, batch_idx)
+
+        def validation_step(self, batch: Any, batch_idx: int) -> None:
+            self.log("loss", 5.0)
+
+    model = Both(batches=2, val_batches=1)
+    schedule = ReduceOnPlateau("loss", patience=2, factor=0.5, check_on_train_epoch_end=check_on_train_epoch_end)
+    trainer(tmp_path, schedule, val_check_interval=0.5, max_epochs=3).fit(model)
+    if check_on_train_epoch_end:
+        assert model.used == [1.0] * 6
+    else:
+        assert model.used == [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+def test_several_validations_an_epoch_may_be_judged_as_one(tmp_path: Path) -> None:
+    model = Recorder(batches=4, val_batches=1)
+    schedule = ReduceOnPlateau(patience=1, factor=0.5, check_on_train_epoch_end=True)
+    trainer(tmp_path, schedule, val_check_interval=0.25, max_epochs=3).fit(model)
+    assert model.used == [1.0] * 8 + [0.5] * 4

@@ -50,7 +50,7 @@ def expected_reductions(epochs: int) -> list[int]:
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
 def test_both_ranks_have_the_same_lrs_and_resume_on_one(strategy: str, tmp_path: Path) -> None:
     first, second = run(strategy, 2, tmp_path / "two")
-    assert first == second
+    assert first == second  # the weights, which the reductions put back, included
     assert first["after_validation"] == [0.5**n for n in expected_reductions(20)]
     # 2 batches over 2 ranks: one update an epoch, which advances the step schedule once
     assert [b for _, b in first["used"]] == [0.5 ** (t // 3) for t in range(20)]
@@ -70,9 +70,16 @@ def test_a_checkpoint_of_one_rank_resumes_on_two(tmp_path: Path) -> None:
     assert first["used"][0][1] == 0.5 ** (10 // 3)
 
 
-def test_a_metric_that_is_missing_on_one_rank_fails_all_within_seconds(tmp_path: Path) -> None:
+def test_a_spike_on_one_rank_slows_down_both(tmp_path: Path) -> None:
+    first, second = run("ddp", 2, tmp_path / "spike")
+    assert first == second
+    assert [b for _, b in first["used"]] == pytest.approx([1.0] * 8 + [0.1] * 2 + [0.55] + [1.0] * 9)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+def test_a_metric_that_is_missing_on_one_rank_fails_all_within_seconds(strategy: str, tmp_path: Path) -> None:
     started = time.monotonic()
-    process = launch("ddp", 2, tmp_path / "missing")
+    process = launch(strategy, 2, tmp_path / "missing")
     assert process.returncode != 0
     assert time.monotonic() - started < 60
     message = "ReduceOnPlateau: the metric 'val_loss' is missing on some of the 2 ranks."

@@ -1,0 +1,152 @@
+"""What holds for every schedule that reacts: its memory and journal through a resume, a warmup, a composition."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from models import Recorder, saver, trainer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightning_lrsched import (
+    BackOffOnSpike,
+    Constant,
+    CooldownOnPlateau,
+    LRSchedule,
+    ProductSchedule,
+    ReduceOnPlateau,
+    SequentialSchedule,
+    StepDecay,
+)
+
+#: of a validation's number: it improves, stalls with noise, improves and stalls again
+METRICS = [5.0, 4.0, 4.2, 3.9, 4.1, 4.0, 2.0, float("nan"), 2.1, 2.0, 2.2, 2.1, 2.0, 2.1]
+
+
+class Plays(Recorder):
+    """Its validations log METRICS by their number, so that a resumed process finds the same."""
+
+    def __init__(self, **kw: Any) -> None:
+        super().__init__(**{"batches": 2, "val_batches": 1, **kw})
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("val_loss", METRICS[self.trainer.current_epoch])
+
+
+def composed(interval: Any) -> LRSchedule:
+    plateau = ReduceOnPlateau(patience=2, factor=0.5, interval=interval)
+    guard = BackOffOnSpike(hold=2, recovery=1, window=3, interval=interval)
+    product = ProductSchedule([StepDecay("2 epochs", 0.9, interval=interval), guard, plateau], interval=interval)
+    return SequentialSchedule([Constant(0.5, interval=interval), product], ["1 epochs"], interval=interval)
+
+
+MAKE: dict[str, Callable[[Any], LRSchedule]] = {
+    "plain": lambda interval: ReduceOnPlateau(patience=2, factor=0.5, cooldown=1, interval=interval),
+    "smooth": lambda interval: ReduceOnPlateau(patience=1, factor=0.5, smoothing=0.6, interval=interval),
+    "mean": lambda interval: ReduceOnPlateau(patience=2, smoothing=3, on_nan="reduce", interval=interval),
+    "restores": lambda interval: ReduceOnPlateau(patience=2, restore_best=True, warmup=1, interval=interval),
+    "cooldown": lambda interval: CooldownOnPlateau("5 epochs", patience=3, interval=interval),
+    "composed": composed,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*'val_loss' is nan, which counts as no improvement")
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+@pytest.mark.parametrize("make", MAKE.values(), ids=MAKE)
+def test_a_resume_between_any_two_validations(make: Any, interval: str, tmp_path: Path) -> None:
+    epochs = len(METRICS)
+    first, full = make(interval), Plays()
+    trainer(tmp_path, first, saver(tmp_path, "on_validation_end"), max_epochs=epochs).fit(full)
+    assert len(set(full.used)) > 1
+    assert first.journal
+    for epoch in range(1, epochs):
+        if not (tmp_path / f"{2 * epoch}.ckpt").is_file():
+            assert isinstance(first, CooldownOnPlateau)  # it has ended the fit
+            continue
+        second, model = make(interval), Plays()
+        trainer(tmp_path, second, max_epochs=epochs).fit(model, ckpt_path=tmp_path / f"{2 * epoch}.ckpt")
+        assert model.used == full.used[2 * epoch :], epoch
+        assert second.journal == first.journal
+        states = [one.state_dict() for one in (first, second)]
+        for state in states:
+            state["lr_history"].pop("spent")  # seconds
+        assert str(states[0]) == str(states[1])
+        assert all(torch.equal(a, b) for a, b in zip(full.parameters(), model.parameters(), strict=True))
+
+
+def test_an_entry_of_the_journal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = Recorder(batches=3, val_batches=1)
+    model.val_metrics = [0.5, 0.75, 1.0]
+    schedule = ReduceOnPlateau(patience=2, factor=0.5, interval="step")
+    loggers = [TensorBoardLogger(tmp_path, name="", version="tb"), CSVLogger(tmp_path, name="", version="csv")]
+    with caplog.at_level(logging.INFO):
+        trainer(tmp_path, schedule, logger=loggers, max_epochs=3).fit(model)
+    reason = "no improvement of val_loss in 2 checks: best 0.5, last 1"
+    assert schedule.journal == [(9, 2, "lr", 1.0, 0.5, reason)]
+    line = f"epoch 2, step 9: lr 1 -> 0.5: {reason}"
+    assert caplog.text.count(f"ReduceOnPlateau: {line}.") == 1
+    events = EventAccumulator(str(tmp_path / "tb"), size_guidance={"tensors": 0}).Reload()
+    (text,) = events.Tensors("ReduceOnPlateau/journal/text_summary")
+    assert (text.step, text.tensor_proto.string_val) == (8, [line.encode()])  # the x of update 9 and its validation
+
+
+def test_the_journal_names_the_highest_group(tmp_path: Path) -> None:
+    def two_groups(params: Any) -> Any:
+        weight, bias = params
+        return torch.optim.SGD([{"params": [weight], "lr": 0.1}, {"params": [bias], "lr": 0.8}])
+
+    model = Recorder(two_groups, batches=1, val_batches=1)
+    schedule = ReduceOnPlateau(patience=1, factor=0.5, hyperparameter="lr", min_lr=0.1)
+    trainer(tmp_path, schedule, max_epochs=3).fit(model)
+    assert model.used == [[0.1, 0.8], [0.1, 0.8], [0.1, 0.4]]
+    assert [(decision.old, decision.new) for decision in schedule.journal] == [(0.8, 0.4), (0.4, 0.2)]
+
+
+def test_a_new_fit_begins_a_new_journal(tmp_path: Path) -> None:
+    schedule = ReduceOnPlateau(patience=1)
+    for _ in range(2):
+        trainer(tmp_path, schedule, max_epochs=3).fit(Recorder(batches=1, val_batches=1))
+        assert [decision.epoch for decision in schedule.journal] == [1, 2]
+
+
+def test_schedules_that_react_multiply(tmp_path: Path) -> None:
+    """Two metrics with a plateau each: the one that stalls from the start, and the one that never does."""
+
+    class TwoMetrics(Recorder):
+        def validation_step(self, batch: Any, batch_idx: int) -> None:
+            self.log_dict({"flat": 1.0, "falling": 1.0 / (1 + self.trainer.current_epoch)})
+
+    parts = [ReduceOnPlateau("flat", patience=2, factor=0.5), ReduceOnPlateau("falling", patience=2, factor=0.1)]
+    model = TwoMetrics(batches=1, val_batches=1)
+    trainer(tmp_path, ProductSchedule(parts), max_epochs=6).fit(model)
+    assert model.used == [1.0, 1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+class TwoOptimizers(Recorder):
+    def __init__(self) -> None:
+        super().__init__(lambda p: [torch.optim.SGD([next(p)], lr=1.0), torch.optim.SGD([next(p)], lr=1.0)])
+        self.automatic_optimization = False
+
+
+OWN_STEPS = "there are 2 optimizers, and each counts its own steps. Give it one, by optimizer=<index>."
+COOLDOWN = [Constant(interval="step"), CooldownOnPlateau(2, interval="step")]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (BackOffOnSpike(watch="grad_norm"), f"BackOffOnSpike: {OWN_STEPS}"),
+        (BackOffOnSpike(optimizer=0), "BackOffOnSpike: there are 2 optimizers, and a loss does not say whose it is."),
+        (SequentialSchedule(COOLDOWN, [1], interval="step"), f"CooldownOnPlateau: {OWN_STEPS}"),
+    ],
+)
+def test_what_cannot_be_told_apart_is_refused(schedule: LRSchedule, message: str, tmp_path: Path) -> None:
+    with pytest.raises(MisconfigurationException) as refused:
+        trainer(tmp_path, schedule, max_epochs=1).fit(TwoOptimizers())
+    assert message in str(refused.value)
