@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from recipes import xor
+from recipes import reactions, xor
 
 SMALL = ["--seeds", "2", "--hidden", "4", "--accelerator", "cpu", "--devices", "1"]
 
@@ -57,3 +57,22 @@ def test_xor_refuses_what_it_cannot_run(arguments: list[str], message: str, caps
     with pytest.raises(SystemExit, match="2"):
         xor.main(arguments)
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_reactions_prints_a_table_for_each_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--seeds", "1", "--epochs", "12", "--accelerator", "cpu", "--logdir", str(tmp_path)]
+    reactions.main([*small, "--only", "spike"])
+    head, *rows, empty, last = capsys.readouterr().out.splitlines()
+    assert head.split("  ")[0] == "spike"
+    assert [row[:18].rstrip() for row in rows] == list(reactions.EXPERIMENTS["spike"][1])
+    assert (empty, last) == ("", f"tensorboard --logdir {tmp_path}")
+    losses = {row[:18].rstrip(): float(row[18:].split()[0]) for row in rows}
+    assert losses["SGD, loss"] < losses["SGD"]
+    decided = EventAccumulator(str(tmp_path / "spike/SGD, loss/seed0"), size_guidance={"tensors": 0}).Reload()
+    assert "loss is" in str(decided.Tensors("BackOffOnSpike/journal/text_summary")[0])
+
+
+def test_a_reduction_is_false_while_the_loss_falls() -> None:
+    falling = [1.0 / (1 + epoch) for epoch in range(10)]
+    assert reactions.is_false(falling, 9)
+    assert not reactions.is_false([*falling[:3], *[0.25] * 20], 22)
