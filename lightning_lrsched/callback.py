@@ -16,20 +16,19 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from . import _checks, restore
+from . import _checks
 from ._arguments import arguments, by_name, constructor_call
-from .clock import Clock
 from .durations import Interval, Pace, RunLength
 from .groups import DrivenGroups, Moment
 from .history import History
-from .journal import Decision, Reaction
-from .logbook import Logbook, logged_step, send_text
-from .monitor import Monitor, mean_over_ranks
-from .ownership import TakenOff, claim, refusal, refuse_high_floor, refuse_shared, title, unclaimed
+from .journal import Decision
+from .logbook import Logbook, logged_step
+from .monitor import Monitor
+from .ownership import TakenOff, claim, refuse_high_floor, refuse_shared, title, unclaimed
+from .reactions import Reactions
 from .reactive.base import Reactive
 
 # arguments that do not change the curve: a resume with other values is nobody's concern
@@ -43,11 +42,7 @@ class _Fit:
     driven: list[DrivenGroups]
     manual: bool
     found: list[object]  # what LR finders had found when last looked
-    monitors: list[tuple[Reactive, Monitor]]
-    watch: set[str]  # what is judged at each update
-    tells_time: bool
-    restores: bool
-    clock: Clock | None = None
+    reactions: Reactions | None  # of a schedule that reacts
     point: int | None = None  # the x of a point that is logged once its update is made
     first_batch: bool = True  # of an epoch, or of what is left of one after a restart
     epoch_began: bool = False
@@ -211,31 +206,10 @@ class LRCallback(Callback, ABC):
         self._end_fit()
         driven = claim(self, trainer, [schedule for schedule in _schedules(trainer) if schedule is not self])
         refuse_high_floor(self, *self._floor(), driven)
-        reactive, manual = self._reactive(), not pl_module.automatic_optimization
-        self._refuse_reactions(trainer, reactive, driven, manual)
-        self._fit = _Fit(
-            driven,
-            manual,
-            _found(trainer),
-            [(s, Monitor(s, s.monitor, s.check_on_train_epoch_end)) for s in reactive if s.monitor is not None],
-            watch={s.watch for s in reactive if s.watch is not None},
-            tells_time=any(s.tells_time for s in reactive),
-            restores=any(s.restore_best for s in reactive),
-        )
+        manual = not pl_module.automatic_optimization
+        reactions = Reactions(self, trainer, driven, manual) if self._reactive() else None
+        self._fit = _Fit(driven, manual, _found(trainer), reactions)
         self._tell_unclaimed(trainer, self._fit)
-
-    def _refuse_reactions(
-        self, trainer: Trainer, reactive: list[Reactive], driven: list[DrivenGroups], manual: bool
-    ) -> None:
-        several = f"there are {len(trainer.optimizers)} optimizers"
-        for schedule in reactive:
-            if manual and len(driven) > 1 and (schedule.watch or (schedule.tells_time and self.interval == "step")):
-                raise refusal(schedule, f"{several}, and each counts its own steps. Give it one, by optimizer=<index>.")
-            if schedule.watch == "loss" and len(trainer.optimizers) > 1:
-                raise refusal(schedule, f"{several}, and a loss does not say whose it is. Pass watch='grad_norm'.")
-            if schedule.restore_best and trainer.strategy.restore_checkpoint_after_setup:
-                strategy = type(trainer.strategy).__name__
-                raise refusal(schedule, f"'restore_best' must be False under {strategy}, which shards the model.")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
@@ -269,11 +243,13 @@ class LRCallback(Callback, ABC):
         else:
             self._apply(trainer, fit)
         self._publish(fit, fit.driven)
-        if fit.tells_time and fit.driven:
+        self._start_clock(trainer, fit)
+
+    def _start_clock(self, trainer: Trainer, fit: _Fit) -> None:
+        if fit.reactions is not None and fit.reactions.tells_time and fit.driven:
             timers = [callback for callback in _callbacks(trainer) if _is_a(callback, "Timer")]
-            t = self._t(trainer, fit, fit.driven[0])
-            fit.clock = Clock(timers, self._history.spent, t)
-            self._tick(trainer, fit, t)
+            fit.reactions.start_clock(timers, self._t(trainer, fit, fit.driven[0]))
+            self._tick(trainer, fit)
 
     def _measure(self, trainer: Trainer, fit: _Fit) -> None:
         """The durations in intervals, of what is left of the run where an LR finder began the schedule anew."""
@@ -401,15 +377,15 @@ class LRCallback(Callback, ABC):
         if first:
             self._yield_to_schedulers(trainer, fit)
         if not self._history.window_open:
-            if fit.restores:
-                self._restore(trainer)
+            if fit.reactions is not None:
+                fit.reactions.restore()
             self._apply(trainer, fit)
             if first:
                 self._undo_edits(fit)
         if (book := fit.logbook) is not None:
             step = logged_step(trainer)
             if book.due(step, fit.epoch_began):
-                if fit.watch:  # the update may yet be given another LR
+                if fit.reactions is not None and fit.reactions.watches:  # the update may yet be given another LR
                     fit.point = step
                 else:
                     self._log(fit, book, step)
@@ -427,7 +403,7 @@ class LRCallback(Callback, ABC):
         for groups in fit.driven:
             if groups.changed and groups.t is not None:  # a group that came inside the batch
                 self._write(trainer, fit, groups, groups.t)
-        if not (fit.monitors or fit.watch or fit.tells_time) and fit.scale is None:
+        if fit.reactions is None and fit.scale is None:
             return
         steps = fit.progress.optimizer_steps
         self._history.window_open = not fit.manual and steps == fit.steps
@@ -442,15 +418,16 @@ class LRCallback(Callback, ABC):
         if fit.point is not None and fit.logbook is not None:
             self._log(fit, fit.logbook, fit.point)
             fit.point = None
-        if fit.tells_time and self.interval == "step" and fit.driven:
-            self._tick(trainer, fit, self._t(trainer, fit, fit.driven[0]))
+        if self.interval == "step":
+            self._tick(trainer, fit)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
             return
         self._check(trainer, fit, Monitor.between_epochs, late=True)
         self._history.window_open = False
-        self._restore(trainer)
+        if fit.reactions is not None:
+            fit.reactions.restore()
         self._apply(trainer, fit)
         self._publish(fit, fit.driven)
 
@@ -500,6 +477,7 @@ class LRCallback(Callback, ABC):
             return
         self._history.restart = (trainer.current_epoch, trainer.global_step - self._history.skipped, suggestion)
         self._history.late.clear()
+        self._history.spent = (0, 0.0)
         self._begin_anew()
         self._measure(trainer, fit)
         for groups in fit.driven:
@@ -509,6 +487,7 @@ class LRCallback(Callback, ABC):
         refuse_high_floor(self, *self._floor(), fit.driven)
         if fit.logbook is not None:
             fit.logbook.name(fit.driven, self.momentum is not None)
+        self._start_clock(trainer, fit)
 
     def _take_base(self, groups: DrivenGroups, lr: float) -> None:
         if self.hyperparameter == "lr":
@@ -517,9 +496,8 @@ class LRCallback(Callback, ABC):
     # ---- what a reactive schedule sees
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if (fit := self._fit) is not None and _of_the_fit(trainer):
-            for _, monitor in fit.monitors:
-                monitor.validation_starts(trainer)
+        if (fit := self._fit) is not None and fit.reactions is not None and _of_the_fit(trainer):
+            fit.reactions.validation_starts()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if (fit := self._fit) is None:
@@ -532,109 +510,49 @@ class LRCallback(Callback, ABC):
         if (fit := self._fit) is None:
             return
         self._check(trainer, fit, Monitor.epoch_ends)
-        if fit.tells_time and self.interval == "epoch" and fit.driven:
-            self._tick(trainer, fit, self._t(trainer, fit, fit.driven[0]) + 1)
+        if self.interval == "epoch":
+            self._tick(trainer, fit, ahead=1)
         self._publish(fit, fit.driven)
 
     def _check(
         self, trainer: Trainer, fit: _Fit, look: Callable[[Monitor, Trainer], float | None], late: bool = False
     ) -> None:
-        """Let the schedules judge what is new of their metrics."""
-        # every rank looks at every metric, whoever is active, so that none waits for another
-        new = [(schedule, value) for schedule, monitor in fit.monitors if (value := look(monitor, trainer)) is not None]
-        if not new or not fit.driven:
+        """Let a schedule that reacts judge its metrics; those that come late are of the epoch that has ended."""
+
+        def t() -> int:
+            return self._t(trainer, fit, fit.driven[0]) - (late and self.interval == "epoch")
+
+        if fit.reactions is None or not fit.reactions.check(look, t):
             return
-        t = self._t(trainer, fit, fit.driven[0])
-        if late and self.interval == "epoch":
-            t -= 1  # it is of the epoch that has ended
-        for schedule, value in new:
-            if (own := self._active(t).get(schedule)) is not None:
-                old = self._highest(fit, t)
-                self._take(trainer, fit, t, own, schedule, old, schedule.react(value, own, self._bases_of(fit)))
-        if not self._history.window_open:
-            self._restore(trainer)
-        for groups in fit.driven:
-            if self._history.window_open:
+        if self._history.window_open:
+            for groups in fit.driven:
                 groups.t = None  # to be written when the window ends
-            else:
-                self._write(trainer, fit, groups, self._t(trainer, fit, groups))
+        else:
+            fit.reactions.restore()
+            self._rewrite(trainer, fit)
+
+    def _tick(self, trainer: Trainer, fit: _Fit, ahead: int = 0) -> None:
+        if fit.reactions is not None and fit.driven:
+            fit.reactions.tick(self._t(trainer, fit, fit.driven[0]) + ahead)
+
+    def _rewrite(self, trainer: Trainer, fit: _Fit) -> None:
+        """Put the values of now in force after a decision."""
+        for groups in fit.driven:
+            self._write(trainer, fit, groups, self._t(trainer, fit, groups))
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        if (fit := self._fit) is not None and "loss" in fit.watch and fit.driven:
-            scale = 1.0 if trainer.scaler is None else trainer.scaler.get_scale()
-            self._watch(trainer, fit, "loss", float(loss.detach()) * trainer.accumulate_grad_batches / scale)
+        if (fit := self._fit) is None or fit.reactions is None or not fit.driven:
+            return
+        t = self._t(trainer, fit, fit.driven[0])
+        if "loss" in fit.reactions.watches and fit.reactions.loss(float(loss.detach()), t):
+            self._rewrite(trainer, fit)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if (fit := self._fit) is None or "grad_norm" not in fit.watch:
+        if (fit := self._fit) is None or fit.reactions is None or not fit.driven:
             return
-        if fit.driven and fit.driven[0].optimizer is optimizer:
-            params = (param for group in optimizer.param_groups for param in group["params"])
-            norm = float(get_total_norm([param.grad for param in params if param.grad is not None]))
-            if math.isfinite(norm) or trainer.scaler is None:  # the scaler skips such an update
-                self._watch(trainer, fit, "grad_norm", norm)
-
-    def _watch(self, trainer: Trainer, fit: _Fit, watched: str, value: float) -> None:
-        """Let the schedules judge a value of the update that is being made."""
-        if trainer.world_size > 1:
-            (value,) = mean_over_ranks(trainer, [value])
-        (groups,) = fit.driven
-        t = self._t(trainer, fit, groups)
-        for schedule, own in self._active(t).items():
-            if schedule.watch == watched:
-                reaction = schedule.react(value, own, groups.distinct)
-                if reaction is not None:
-                    self._take(trainer, fit, t, own, schedule, max(groups.values), reaction)
-                    self._write(trainer, fit, groups, t)
-
-    def _tick(self, trainer: Trainer, fit: _Fit, t: int) -> None:
-        """Let the schedules judge the time before interval ``t``."""
-        assert fit.clock is not None
-        self._history.spent = fit.clock.spent(t)
-        left = fit.clock.left(trainer, t)
-        for schedule, own in self._active(t).items():
-            if schedule.tells_time:
-                old = self._highest(fit, t)
-                self._take(trainer, fit, t, own, schedule, old, schedule.tick(own, left))
-
-    def _take(
-        self,
-        trainer: Trainer,
-        fit: _Fit,
-        t: int,
-        own: int,
-        schedule: Reactive,
-        old: float,
-        reaction: Reaction | None,
-    ) -> None:
-        """Do what a schedule has decided, and record it."""
-        if reaction is None:
-            return
-        if reaction.keep:
-            schedule.kept = restore.keep(trainer)
-        schedule.restore_due |= reaction.restore
-        trainer.should_stop |= reaction.stop
-        if reaction.reason:
-            new = self._highest(fit, t if reaction.at is None else t + reaction.at - own)
-            epoch, step = trainer.current_epoch, trainer.global_step
-            decision = Decision(step, epoch, self.hyperparameter, old, new, reaction.reason)
-            self.journal.append(decision)
-            rank_zero_info(f"{type(schedule).__name__}: {decision}.")
-            if self.log_lr:
-                send_text(trainer, f"{type(self).__name__}/journal", str(decision))
-
-    def _restore(self, trainer: Trainer) -> None:
-        for schedule in self._reactive():
-            if schedule.restore_due and schedule.kept is not None:
-                restore.put_back(trainer, schedule.kept)
-            schedule.restore_due = False
-
-    def _highest(self, fit: _Fit, t: int) -> float:
-        """The value at ``t`` of the group that has the highest."""
-        moments = [(self._moment(t, groups.distinct), groups.distinct) for groups in fit.driven]
-        return max(moment.at(base) for moment, bases in moments for base in bases)
-
-    def _bases_of(self, fit: _Fit) -> set[float]:
-        return {base for groups in fit.driven for base in groups.distinct}
+        own, t = optimizer is fit.driven[0].optimizer, self._t(trainer, fit, fit.driven[0])
+        if own and "grad_norm" in fit.reactions.watches and fit.reactions.gradient(optimizer, t):
+            self._rewrite(trainer, fit)
 
 
 def _of_the_fit(trainer: Trainer) -> bool:
