@@ -247,9 +247,7 @@ class LRCallback(Callback, ABC):
 
     def _start_clock(self, trainer: Trainer, fit: _Fit) -> None:
         if fit.reactions is not None and fit.reactions.tells_time and fit.driven:
-            timers = [callback for callback in _callbacks(trainer) if _is_a(callback, "Timer")]
-            fit.reactions.start_clock(timers, self._t(trainer, fit, fit.driven[0]))
-            self._tick(trainer, fit)
+            fit.reactions.start_clock(_callbacks(trainer), self._t(trainer, fit, fit.driven[0]))
 
     def _measure(self, trainer: Trainer, fit: _Fit) -> None:
         """The durations in intervals, of what is left of the run where an LR finder began the schedule anew."""
@@ -287,6 +285,7 @@ class LRCallback(Callback, ABC):
             # torch calls the hooks once more for a step that calls its base class's
             if groups.steps_begun > 0 or groups not in fit.driven:  # or another scheduler has taken over
                 return
+            self._log_point(fit)
             if groups.changed and groups.t is not None:  # a group that came before this very step
                 self._write(trainer, fit, groups, groups.t)
             found_inf = getattr(optimizer, "found_inf", None)  # what a GradScaler tells a fused optimizer
@@ -385,15 +384,15 @@ class LRCallback(Callback, ABC):
         if (book := fit.logbook) is not None:
             step = logged_step(trainer)
             if book.due(step, fit.epoch_began):
-                if fit.reactions is not None and fit.reactions.watches:  # the update may yet be given another LR
-                    fit.point = step
-                else:
-                    self._log(fit, book, step)
+                fit.point = step
+                if fit.reactions is None or not fit.reactions.watches:  # else the update may yet be given another LR
+                    self._log_point(fit)
             fit.epoch_began = False
 
-    def _log(self, fit: _Fit, book: Logbook, step: int) -> None:
-        book.write(step, fit.driven)
-        self._history.logged = step
+    def _log_point(self, fit: _Fit) -> None:
+        if fit.point is not None and fit.logbook is not None:
+            fit.logbook.write(fit.point, fit.driven)
+            self._history.logged, fit.point = fit.point, None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -406,7 +405,8 @@ class LRCallback(Callback, ABC):
         if fit.reactions is None and fit.scale is None:
             return
         steps = fit.progress.optimizer_steps
-        self._history.window_open = not fit.manual and steps == fit.steps
+        if batch is not None:  # of which Lightning makes nothing
+            self._history.window_open = not fit.manual and steps == fit.steps
         fit.steps = steps
         if fit.scale is not None and not self._history.window_open:
             # fused optimizers skip inside their step, so only the falling scale tells
@@ -415,9 +415,7 @@ class LRCallback(Callback, ABC):
             fit.scale = scale
         if self._history.window_open:
             return
-        if fit.point is not None and fit.logbook is not None:
-            self._log(fit, fit.logbook, fit.point)
-            fit.point = None
+        self._log_point(fit)
         if self.interval == "step":
             self._tick(trainer, fit)
 
@@ -477,7 +475,7 @@ class LRCallback(Callback, ABC):
             return
         self._history.restart = (trainer.current_epoch, trainer.global_step - self._history.skipped, suggestion)
         self._history.late.clear()
-        self._history.spent = (0, 0.0)
+        self._history.timed_from = None
         self._begin_anew()
         self._measure(trainer, fit)
         for groups in fit.driven:
@@ -541,18 +539,17 @@ class LRCallback(Callback, ABC):
             self._write(trainer, fit, groups, self._t(trainer, fit, groups))
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        if (fit := self._fit) is None or fit.reactions is None or not fit.driven:
+        if (fit := self._fit) is None or fit.reactions is None or "loss" not in fit.reactions.watches:
             return
-        t = self._t(trainer, fit, fit.driven[0])
-        if "loss" in fit.reactions.watches and fit.reactions.loss(float(loss.detach()), t):
+        if fit.driven and fit.reactions.loss(loss, self._t(trainer, fit, fit.driven[0])):
             self._rewrite(trainer, fit)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if (fit := self._fit) is None or fit.reactions is None or not fit.driven:
+        if (fit := self._fit) is None or fit.reactions is None or "grad_norm" not in fit.reactions.watches:
             return
-        own, t = optimizer is fit.driven[0].optimizer, self._t(trainer, fit, fit.driven[0])
-        if own and "grad_norm" in fit.reactions.watches and fit.reactions.gradient(optimizer, t):
-            self._rewrite(trainer, fit)
+        for groups in fit.driven:
+            if groups.optimizer is optimizer and fit.reactions.gradient(optimizer, self._t(trainer, fit, groups)):
+                self._rewrite(trainer, fit)
 
 
 def _of_the_fit(trainer: Trainer) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -14,27 +13,25 @@ MEASURED = 0.1  # of max_time: before it, the pace is not known well enough
 class Clock:
     """Turns the time left into intervals, at the mean pace of the run so far.
 
-    ``timers`` are Lightning's ``Timer`` callbacks, ``spent`` the intervals and seconds of the processes before, and
-    ``t`` where this one begins.
+    ``callbacks`` are the Trainer's: of those that tell the time left, as Lightning's ``Timer`` does across resumes, the
+    first to end counts. ``measured_from`` is where the pace has been measured from, if it was; ``t`` is now.
     """
 
-    def __init__(self, timers: Sequence[Any], spent: tuple[int, float], t: int) -> None:
-        self._timers = [timer for timer in timers if timer.time_remaining() is not None]
-        self._before = spent
-        self._t = t
-        self._started = time.monotonic()
-
-    def spent(self, t: int) -> tuple[int, float]:
-        """Intervals and seconds up to ``t``, those of earlier processes included."""
-        intervals, seconds = self._before
-        return intervals + t - self._t, seconds + time.monotonic() - self._started
+    def __init__(self, callbacks: Iterable[Any], measured_from: tuple[int, float] | None, t: int) -> None:
+        timers = [c for c in callbacks if hasattr(c, "time_remaining") and c.time_remaining() is not None]
+        self._timer = min(timers, key=lambda timer: timer.time_remaining(), default=None)
+        self.measured_from = measured_from
+        if self._timer is not None:
+            elapsed: float = self._timer.time_elapsed()
+            if measured_from is None or not elapsed:  # a timer that has not run yet knows nothing of what was before
+                self.measured_from = (t, elapsed)
 
     def left(self, trainer: Trainer, t: int) -> float | None:
         """How many intervals are left; every rank gets the first one's answer. None: not known."""
-        if not self._timers:
+        if self._timer is None or self.measured_from is None:
             return None
-        intervals, seconds = self.spent(t)
-        remaining, elapsed = min((timer.time_remaining(), timer.time_elapsed()) for timer in self._timers)
-        known = intervals > 0 and elapsed >= MEASURED * (elapsed + remaining)
+        remaining, elapsed = self._timer.time_remaining(), self._timer.time_elapsed()
+        intervals, seconds = t - self.measured_from[0], elapsed - self.measured_from[1]
+        known = intervals > 0 and seconds > 0 and elapsed >= MEASURED * (elapsed + remaining)
         left: float | None = trainer.strategy.broadcast(remaining * intervals / seconds if known else None)
         return left

@@ -157,15 +157,19 @@ class DrivenGroups:
         if moment == self.moment and pinned == self._pinned:
             return False
         self.moment, self._pinned = moment, pinned
-        self.values = moment.of(self.bases)
+        self.values = self.values_at(t, moment)
+        self._assign()
+        return True
+
+    def values_at(self, t: int, moment: Moment) -> list[float]:
+        values = moment.of(self.bases)
         if self.late:
             reference = self._reference(self.late)
             share = moment.at(reference) / reference
             for index, late in self.late.items():
                 value = late.value if t == late.t else late.value * (share / late.share)
-                self.values[self.members.index(index)] = value
-        self._assign()
-        return True
+                values[self.members.index(index)] = value
+        return values
 
     def in_force(self, place: int) -> float:
         """What the coming update finds, an edit by other code included; tensors are not read back."""

@@ -18,7 +18,7 @@ class History:
     late: dict[int, dict[int, LateGroup]] = field(default_factory=dict)  # by optimizer and group
     restart: tuple[int, int, float] | None = None  # epoch, step and base LR at which an LR finder began it anew
     logged: int = -1  # the last x of the loggers
-    spent: tuple[int, float] = (0, 0.0)  # intervals and seconds of training, where max_time matters
+    timed_from: tuple[int, float] | None = None  # t and seconds of the Trainer's Timer from which the pace is measured
     window_open: bool = False  # whether the last batch was inside an accumulation window, whose LR stays
 
     def state(self) -> dict[str, Any]:

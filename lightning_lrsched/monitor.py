@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from .ownership import refusal
+from .reactive.base import Reactive
 
 
 def mean_over_ranks(trainer: Trainer, values: list[float]) -> list[float]:
@@ -27,14 +28,12 @@ class Monitor:
     count when the epoch ends.
     """
 
-    def __init__(self, owner: object, name: str, check_on_train_epoch_end: bool) -> None:
+    def __init__(self, owner: Reactive, name: str) -> None:
         self._owner = owner
         self._name = name
-        self._per_epoch = check_on_train_epoch_end
         self._before_epoch: object = None
         self._before_validation: object = None
         self._validated = False
-        self._from_validation = False
         self._last_epoch = -1
         self._epochs = 0
 
@@ -43,22 +42,25 @@ class Monitor:
 
     def validation_ends(self, trainer: Trainer) -> float | None:
         self._validated = True
-        if self._per_epoch:
-            return None
         value = self._new(trainer, self._before_validation, trainer.current_epoch)
-        self._from_validation |= value is not None
+        if self._owner.check_on_train_epoch_end:
+            self._owner.noted = self._owner.noted if value is None else value
+            return None
+        self._owner.validated |= value is not None
         if self._value(trainer) is None and math.isinf(trainer.num_training_batches):
             raise self._missing(trainer)  # no epoch will end and bring a training metric
         return value
 
     def epoch_ends(self, trainer: Trainer) -> float | None:
-        if self._from_validation:
+        if self._owner.validated:
             return None
-        return self._new(trainer, self._before_epoch, trainer.current_epoch)
+        noted, self._owner.noted = self._owner.noted, None
+        value = self._new(trainer, self._before_epoch, trainer.current_epoch)
+        return noted if value is None else value
 
     def between_epochs(self, trainer: Trainer) -> float | None:
         ended, value = trainer.current_epoch - 1, None
-        if not self._from_validation and ended >= 0 and self._last_epoch != ended:
+        if not self._owner.validated and ended >= 0 and self._last_epoch != ended:
             value = self._new(trainer, self._before_epoch, ended)
             never = self._last_epoch < 0 and self._epochs > 0
             if never and (self._validated or not trainer.enable_validation):

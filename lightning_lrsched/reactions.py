@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
@@ -32,6 +33,8 @@ class Owner(Protocol):
     journal: list[Decision]
     _history: History
 
+    @property
+    def state_key(self) -> str: ...
     def _reactive(self) -> list[Reactive]: ...
     def _active(self, t: int) -> dict[Reactive, int]: ...
     def _moment(self, t: int, bases: set[float]) -> Moment: ...
@@ -46,9 +49,9 @@ class Reactions:
     def __init__(self, owner: Owner, trainer: Trainer, driven: list[DrivenGroups], manual: bool) -> None:
         self._owner = owner
         self._trainer = trainer
-        self._driven = driven
+        self._all = driven
         schedules = owner._reactive()
-        self._monitors = [(s, Monitor(s, s.monitor, s.check_on_train_epoch_end)) for s in schedules if s.monitor]
+        self._monitors = [(s, Monitor(s, s.monitor)) for s in schedules if s.monitor is not None]
         self.watches: set[Watched] = {s.watch for s in schedules if s.watch is not None}
         self.tells_time = any(s.tells_time for s in schedules)
         self._restorers = [s for s in schedules if s.restore_best]
@@ -56,16 +59,28 @@ class Reactions:
         for schedule in schedules:
             self._refuse(schedule, manual)
 
+    @property
+    def _driven(self) -> list[DrivenGroups]:
+        """Without the optimizers of which no group fits yet."""
+        return [groups for groups in self._all if groups.members]
+
     def _refuse(self, schedule: Reactive, manual: bool) -> None:
-        trainer, own_steps = self._trainer, manual and len(self._driven) > 1
+        trainer, own_steps = self._trainer, manual and len(self._all) > 1
         several = f"there are {len(trainer.optimizers)} optimizers"
         if own_steps and (schedule.watch or (schedule.tells_time and self._owner.interval == "step")):
             raise refusal(schedule, f"{several}, and each counts its own steps. Give it one, by optimizer=<index>.")
         if schedule.watch == "loss" and len(trainer.optimizers) > 1:
             raise refusal(schedule, f"{several}, and a loss does not say whose it is. Pass watch='grad_norm'.")
-        if schedule.restore_best and trainer.strategy.restore_checkpoint_after_setup:
-            strategy = type(trainer.strategy).__name__
-            raise refusal(schedule, f"'restore_best' must be False under {strategy}, which shards the model.")
+        if trainer.strategy.restore_checkpoint_after_setup:
+            sharding = f"under {type(trainer.strategy).__name__}, which shards the model"
+            if schedule.restore_best:
+                raise refusal(schedule, f"'restore_best' must be False {sharding}.")
+            if schedule.watch == "grad_norm":
+                raise refusal(schedule, f"'watch' must be 'loss' {sharding}, and its gradients.")
+        for optimizer in trainer.optimizers if schedule.restore_best else ():
+            if hasattr(optimizer, "consolidate_state_dict"):
+                kind = type(optimizer).__name__
+                raise refusal(schedule, f"'restore_best' must be False with {kind}, which shards its state.")
 
     # ---- metrics
 
@@ -84,56 +99,63 @@ class Reactions:
         bases = {base for groups in self._driven for base in groups.distinct}
         for schedule, value in new:
             if (own := self._owner._active(now).get(schedule)) is not None:
-                before = self._highest(now)
-                self._follow(schedule.react(value, own, bases), schedule, now, own, before)
+                self._follow(schedule.react(value, own, bases), schedule, now, own)
         return True
 
     # ---- the update that is being made
 
-    def loss(self, loss: float, t: int) -> bool:
+    def loss(self, loss: Tensor, t: int) -> bool:
         """Whether the loss of update ``t`` has led to a decision."""
-        scaler = self._trainer.scaler
-        loss *= self._trainer.accumulate_grad_batches
-        return self._watch("loss", loss if scaler is None else loss / scaler.get_scale(), t)
+        if loss.numel() != 1:
+            schedule = next(s for s in self._owner._reactive() if s.watch == "loss")
+            raise refusal(schedule, f"the loss must be one number, got {loss.numel()}. Pass watch='grad_norm'.")
+        return self._watch("loss", float(loss.detach()) * self._trainer.accumulate_grad_batches / self._scale(), t)
 
     def gradient(self, optimizer: Optimizer, t: int) -> bool:
         """Whether the gradient of update ``t`` has led to a decision."""
         params = [param for group in optimizer.param_groups for param in group["params"]]
-        norm = float(get_total_norm([param.grad for param in params if param.grad is not None]))
-        if self._trainer.scaler is not None and not math.isfinite(norm):
-            return False  # the scaler skips the update
-        return self._watch("grad_norm", norm, t)
+        grads = [param.grad for param in params if param.grad is not None]
+        norm = float(get_total_norm([grad.coalesce().values() if grad.is_sparse else grad for grad in grads]))
+        # a fused step takes the scale out itself
+        scaled = getattr(optimizer, "_step_supports_amp_scaling", False)
+        return self._watch("grad_norm", norm / self._scale() if scaled else norm, t)
+
+    def _scale(self) -> float:
+        scaler = self._trainer.scaler
+        return 1.0 if scaler is None else scaler.get_scale()
 
     def _watch(self, watched: Watched, value: float, t: int) -> bool:
         if self._trainer.world_size > 1:
             (value,) = mean_over_ranks(self._trainer, [value])
-        (groups,) = self._driven
+        if watched == "grad_norm" and self._trainer.scaler is not None and not math.isfinite(value):
+            return False  # the scaler skips the update
         decided = len(self._owner.journal)
-        for schedule, own in self._owner._active(t).items():
-            if schedule.watch == watched:
-                self._follow(schedule.react(value, own, groups.distinct), schedule, t, own, max(groups.values))
+        for groups in self._driven:
+            for schedule, own in self._owner._active(t).items():
+                if schedule.watch == watched:
+                    self._follow(schedule.react(value, own, groups.distinct), schedule, t, own)
         return len(self._owner.journal) > decided
 
     # ---- time
 
-    def start_clock(self, timers: Sequence[Any], t: int) -> None:
-        """``timers`` are Lightning's, ``t`` is the first interval of this process."""
-        self._clock = Clock(timers, self._owner._history.spent, t)
+    def start_clock(self, callbacks: Iterable[Callback], t: int) -> None:
+        """``t`` is the first interval of this process."""
+        self._clock = None
+        self.tick(t)  # what has ended ends again; inside an epoch the pace cannot be told yet
+        self._clock = Clock(callbacks, self._owner._history.timed_from, t)
+        self._owner._history.timed_from = self._clock.measured_from
 
     def tick(self, t: int) -> None:
         """Let the schedules judge the time before interval ``t``."""
-        if self._clock is None:
-            return
-        self._owner._history.spent = self._clock.spent(t)
-        left = self._clock.left(self._trainer, t)
-        for schedule, own in self._owner._active(t).items():
+        clock = self._clock
+        for schedule, own in self._owner._active(t).items() if self._driven else ():
             if schedule.tells_time:
-                before = self._highest(t)
-                self._follow(schedule.tick(own, left), schedule, t, own, before)
+                reaction = schedule.tick(own, lambda: None if clock is None else clock.left(self._trainer, t))
+                self._follow(reaction, schedule, t, own)
 
     # ---- what follows
 
-    def _follow(self, reaction: Reaction | None, schedule: Reactive, t: int, own: int, before: float) -> None:
+    def _follow(self, reaction: Reaction | None, schedule: Reactive, t: int, own: int) -> None:
         """Do what a schedule has decided at ``t``, its ``own`` t, and record it."""
         if reaction is None:
             return
@@ -143,13 +165,15 @@ class Reactions:
         schedule.restore_due |= reaction.restore
         trainer.should_stop |= reaction.stop
         if reaction.reason:
-            after = self._highest(t if reaction.at is None else t + reaction.at - own)
+            at = t if reaction.at is None else t + reaction.at - own
+            before = max(max(groups.values) for groups in self._driven)
+            after = max(max(g.values_at(at, owner._moment(at, g.distinct))) for g in self._driven)
             step, epoch = trainer.global_step, trainer.current_epoch
             decision = Decision(step, epoch, owner.hyperparameter, before, after, reaction.reason)
             owner.journal.append(decision)
             rank_zero_info(f"{type(schedule).__name__}: {decision}.")
             if owner.log_lr:
-                send_text(trainer, f"{type(owner).__name__}/journal", str(decision))
+                send_text(trainer, f"{owner.state_key}/journal", str(decision))
 
     def restore(self) -> None:
         """Put back the weights that are due; the accumulation window must be closed."""
@@ -157,8 +181,3 @@ class Reactions:
             if schedule.restore_due and schedule.kept is not None:
                 restore.put_back(self._trainer, schedule.kept)
             schedule.restore_due = False
-
-    def _highest(self, t: int) -> float:
-        """The value at ``t`` of the group that has the highest."""
-        moments = [(self._owner._moment(t, groups.distinct), groups.distinct) for groups in self._driven]
-        return max(moment.at(base) for moment, bases in moments for base in bases)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import CSVLogger
 from models import Recorder, trainer
 
-from lightning_lrsched import BackOffOnSpike, LRSchedule, ReduceOnPlateau, StepDecay
+from lightning_lrsched import BackOffOnSpike, CooldownOnPlateau, LRSchedule, ReduceOnPlateau, StepDecay
 
 VALIDATIONS = 20
 SPIKE = 8  # the update whose loss is one on rank 1
@@ -25,11 +26,6 @@ def groups(params: Any) -> Any:
 
 
 class Save(Checkpoint):
-    def training_step(self, batch: Any, batch_idx: int) -> Any:
-        loss = super().training_step(batch, batch_idx)
-        spike = self.trainer.global_rank == 1 and self.trainer.global_step == SPIKE
-        return loss.detach() * 0.0 + (loss - loss.detach()) + (20.0 if spike else 1.0)
-
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         trainer.save_checkpoint(Path(trainer.default_root_dir) / f"{trainer.global_step}.ckpt")
 
@@ -71,6 +67,10 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
     model.missing = 3 if "missing" in folder else VALIDATIONS
     plateau = ReduceOnPlateau(patience=2, factor=0.5, threshold=0.0, restore_best=True, param_groups="a")
     steps: LRSchedule = StepDecay(3, 0.5, interval="step", param_groups="b")
+    run: dict[str, Any] = {}
+    if "cooldown" in folder:
+        steps = CooldownOnPlateau(5, patience=9, threshold=0.0, interval="step", param_groups="b")
+        run["max_time"] = timedelta(hours=1)
     if "spike" in folder:
         steps = BackOffOnSpike(hold=2, recovery=1, window=5, interval="step", param_groups="b")
     trainer(
@@ -84,6 +84,7 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
         logger=CSVLogger(folder, name="", version="csv"),
         log_every_n_steps=1,
         num_sanity_val_steps=0,
+        **run,
     ).fit(model, ckpt_path=checkpoint)
 
 

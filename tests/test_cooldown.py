@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from models import Recorder, saver, trainer
 
 from lightning_lrsched import Constant, CooldownOnPlateau, ProductSchedule, SequentialSchedule
@@ -47,6 +49,13 @@ def test_per_step_it_begins_with_the_update_after_the_check(tmp_path: Path) -> N
     run = fit(tmp_path, CooldownOnPlateau("2 epochs", patience=2, interval="step", shape="1-sqrt"), model)
     assert model.used == [1.0] * 10 + [1.0 - (s / 4) ** 0.5 for s in range(4)]
     assert run.global_step == 14
+
+
+def test_a_stall_in_the_planned_decay_changes_nothing(tmp_path: Path) -> None:
+    model, schedule = Plays(calm=2), CooldownOnPlateau(4, patience=2)
+    fit(tmp_path, schedule, model, max_epochs=6)
+    assert model.used[::2] == [1.0, 1.0, 1.0, 0.75, 0.5, 0.25]
+    assert schedule.journal == []
 
 
 def test_the_end_of_the_run_begins_it_at_the_latest(tmp_path: Path) -> None:
@@ -105,6 +114,19 @@ class Slow(Plays):
         super().validation_step(batch, batch_idx)
 
 
+class KilledError(Exception):
+    pass
+
+
+class Kill(Checkpoint):  # after the one that saves
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            raise KilledError
+
+
 class Clock:
     now = 1000.0
 
@@ -159,4 +181,16 @@ def test_by_epochs_max_time_leaves_whole_ones(clock: Clock, tmp_path: Path) -> N
     run = fit(tmp_path, schedule, model, max_time=timedelta(seconds=100), num_sanity_val_steps=0)
     assert model.used[::4] == [1.0] * 9 + [0.75, 0.5, 0.25]
     assert run.current_epoch == 12
+
+    # killed and resumed in mid-epoch, again and again; not before a validation, which Lightning would leave out
+    used: list[float] = []
+    checkpoint = None
+    for step in range(3, 52, 4):
+        clock.now += 1000.0  # between two processes
+        part, schedule = Slow(clock, batches=4), CooldownOnPlateau(4, patience=99)
+        settings = {"max_time": timedelta(seconds=100), "num_sanity_val_steps": 0}
+        with suppress(KilledError):
+            fit(tmp_path, schedule, part, saver(tmp_path), Kill(step), ckpt_path=checkpoint, **settings)
+        used, checkpoint = used + part.used, tmp_path / f"{step}.ckpt"
+    assert used == model.used
     assert torch.isfinite(model.layer.weight).all()

@@ -225,6 +225,13 @@ def test_the_fit_ends_when_the_metric_stalls_at_the_floor(tmp_path: Path) -> Non
     assert schedule.journal[-1].reason.endswith("the LR is min_lr (0.3) already, so the fit stops")
 
 
+def test_a_stall_at_the_floor_changes_nothing(tmp_path: Path) -> None:
+    model, schedule = Recorder(batches=1, val_batches=1), ReduceOnPlateau(patience=1, factor=0.5, min_lr=0.5)
+    trainer(tmp_path, schedule, max_epochs=6).fit(model)
+    assert model.used == [1.0, 1.0] + [0.5] * 4
+    assert [decision.epoch for decision in schedule.journal] == [1]
+
+
 def test_an_end_needs_a_floor() -> None:
     rule = "ReduceOnPlateau: 'min_lr' must be a number > 0 with stop_when_exhausted=True, got 0.0."
     with pytest.raises(ValueError, match=rule):

@@ -72,7 +72,7 @@ def test_without_a_scaler_nothing_is_counted(tmp_path: Path) -> None:
         "skipped": 0,
         "late": {},
         "restart": None,
-        "spent": (0, 0.0),
+        "timed_from": None,
         "logged": -1,
         "window_open": False,
     }

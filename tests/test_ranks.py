@@ -76,6 +76,13 @@ def test_a_spike_on_one_rank_slows_down_both(tmp_path: Path) -> None:
     assert [b for _, b in first["used"]] == pytest.approx([1.0] * 8 + [0.1] * 2 + [0.55] + [1.0] * 9)
 
 
+def test_a_cooldown_begins_on_both(tmp_path: Path) -> None:
+    first, second = run("ddp", 2, tmp_path / "cooldown")
+    assert first == second
+    # best at epoch 4, where the mean is (1 / 5 + 1) / 2, or sooner; the last of 5 intervals ends the run at the latest
+    assert [b for _, b in first["used"]][-4:] == pytest.approx([0.8, 0.6, 0.4, 0.2])
+
+
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
 def test_a_metric_that_is_missing_on_one_rank_fails_all_within_seconds(strategy: str, tmp_path: Path) -> None:
     started = time.monotonic()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from models import Recorder, saver, trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -51,7 +52,11 @@ MAKE: dict[str, Callable[[Any], LRSchedule]] = {
     "smooth": lambda interval: ReduceOnPlateau(patience=1, factor=0.5, smoothing=0.6, interval=interval),
     "mean": lambda interval: ReduceOnPlateau(patience=2, smoothing=3, on_nan="reduce", interval=interval),
     "restores": lambda interval: ReduceOnPlateau(patience=2, restore_best=True, warmup=1, interval=interval),
-    "cooldown": lambda interval: CooldownOnPlateau("5 epochs", patience=3, interval=interval),
+    "at epoch ends": lambda interval: ReduceOnPlateau(patience=2, check_on_train_epoch_end=True, interval=interval),
+    "smooth restores": lambda interval: ReduceOnPlateau(
+        patience=2, factor=0.5, smoothing=2, restore_best=True, interval=interval
+    ),
+    "cooldown": lambda interval: CooldownOnPlateau("3 epochs", patience=3, interval=interval),
     "composed": composed,
 }
 
@@ -73,11 +78,73 @@ def test_a_resume_between_any_two_validations(make: Any, interval: str, tmp_path
         trainer(tmp_path, second, max_epochs=epochs).fit(model, ckpt_path=tmp_path / f"{2 * epoch}.ckpt")
         assert model.used == full.used[2 * epoch :], epoch
         assert second.journal == first.journal
-        states = [one.state_dict() for one in (first, second)]
-        for state in states:
-            state["lr_history"].pop("spent")  # seconds
-        assert str(states[0]) == str(states[1])
+        assert str(second.state_dict()) == str(first.state_dict())
         assert all(torch.equal(a, b) for a, b in zip(full.parameters(), model.parameters(), strict=True))
+
+
+def test_a_resume_between_validations_inside_an_epoch(tmp_path: Path) -> None:
+    """Six batches in windows of 2, a validation after every third: each second one falls into an open window."""
+
+    class Often(Recorder):
+        def validation_step(self, batch: Any, batch_idx: int) -> None:
+            self.log("val_loss", 1.0 / (1 + self.trainer.global_step // 6))
+
+    run = {"max_epochs": 4, "accumulate_grad_batches": 2, "val_check_interval": 3}
+    full, first = Often(batches=6, val_batches=1), ReduceOnPlateau(patience=2, factor=0.5, restore_best=True)
+    trainer(tmp_path, first, saver(tmp_path, "on_validation_end"), **run).fit(full)
+    assert len(set(full.used)) > 2
+    saved = sorted(int(path.stem) for path in tmp_path.glob("*.ckpt"))
+    for step in saved[:-1]:
+        second, model = ReduceOnPlateau(patience=2, factor=0.5, restore_best=True), Often(batches=6, val_batches=1)
+        trainer(tmp_path, second, **run).fit(model, ckpt_path=tmp_path / f"{step}.ckpt")
+        assert model.used == full.used[step:], step
+        assert second.journal == first.journal
+
+
+def test_a_metric_that_both_log_goes_on_being_that_of_the_validation(tmp_path: Path) -> None:
+    class Both(Recorder):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            self.log("loss", 5.0, on_step=False, on_epoch=True)
+            return super().training_step(batch, batch_idx)
+
+        def validation_step(self, batch: Any, batch_idx: int) -> None:
+            self.log("loss", 5.0)
+
+    run = {"max_epochs": 10, "check_val_every_n_epoch": 2}
+    full = Both(batches=1, val_batches=1)
+    trainer(tmp_path, ReduceOnPlateau("loss", patience=2), saver(tmp_path, "on_train_epoch_end"), **run).fit(full)
+    for step in range(2, 10):  # the first epochs have no validation, so that the training's value counts
+        model = Both(batches=1, val_batches=1)
+        trainer(tmp_path, ReduceOnPlateau("loss", patience=2), **run).fit(model, ckpt_path=tmp_path / f"{step}.ckpt")
+        assert model.used == full.used[step:], step
+
+
+ALL = {
+    "plateau": lambda **common: ReduceOnPlateau(patience=1, restore_best=True, **common),
+    "cooldown": lambda **common: CooldownOnPlateau(2, patience=1, **common),
+    "guard": lambda **common: BackOffOnSpike(window=2, **common),
+    "gradient": lambda **common: BackOffOnSpike("grad_norm", window=2, **common),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*no parameter group fits")
+@pytest.mark.parametrize("make", ALL.values(), ids=ALL)
+def test_nothing_is_decided_while_no_group_fits(make: Any, tmp_path: Path) -> None:
+    schedule = make(interval="step", param_groups="backbone*")
+    model = Recorder(batches=6, val_batches=1)
+    trainer(tmp_path, schedule, max_epochs=3).fit(model)
+    assert set(model.used) == {1.0}
+    assert schedule.journal == []
+
+
+@pytest.mark.filterwarnings("ignore:Found keys that are not in the model state dict")
+@pytest.mark.parametrize("make", ALL.values(), ids=ALL)
+def test_nothing_is_decided_after_swa_has_taken_over(make: Any, tmp_path: Path) -> None:
+    schedule, swa = make(interval="step"), StochasticWeightAveraging(0.25, swa_epoch_start=1, annealing_epochs=1)
+    model = Recorder(batches=2, val_batches=1)
+    trainer(tmp_path, schedule, swa, max_epochs=4).fit(model)
+    assert model.used[4:] == [0.25] * 4
+    assert all(decision.epoch < 2 for decision in schedule.journal)
 
 
 def test_an_entry_of_the_journal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from recipes import reactions, xor
+import lightning_lrsched
+from lightning_lrsched import LRSchedule
+from recipes import compare, mlp, reactions, xor
 
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(ROOT.glob("recipes/configs/*.yaml"))
 SMALL = ["--seeds", "2", "--hidden", "4", "--accelerator", "cpu", "--devices", "1"]
 
 
@@ -76,3 +85,169 @@ def test_a_reduction_is_false_while_the_loss_falls() -> None:
     falling = [1.0 / (1 + epoch) for epoch in range(10)]
     assert reactions.is_false(falling, 9)
     assert not reactions.is_false([*falling[:3], *[0.25] * 20], 22)
+
+
+def fit_mlp(tmp_path: Path, *arguments: str, batches: int = 2) -> None:
+    folder = [f"--trainer.default_root_dir={tmp_path}", "--checkpoint.dirpath", str(tmp_path)]
+    small = [
+        f"--trainer.limit_train_batches={batches}",
+        "--trainer.max_epochs=4",
+        "--trainer.enable_model_summary=false",
+    ]
+    quick = ["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.enable_progress_bar=false"]
+    mlp.main(["fit", *folder, *small, *quick, *arguments])
+
+
+@pytest.mark.filterwarnings("ignore:.*`config.yaml` already exists")
+@pytest.mark.parametrize("config", CONFIGS, ids=[config.stem for config in CONFIGS])
+def test_mlp_trains_with_each_config(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit_mlp(tmp_path, "--config", str(config))
+    assert "test_accuracy" in capsys.readouterr().out
+    (run,) = (tmp_path / "lightning_logs").iterdir()
+    assert scalars(run, "lr-Adam")
+
+
+def test_the_configs_name_every_family() -> None:
+    """A file of schedules is a family; CustomSchedule takes a function, which YAML cannot write."""
+    text = " ".join(config.read_text() for config in CONFIGS)
+    public = [cls for cls in vars(lightning_lrsched).values() if isinstance(cls, type) and cls is not LRSchedule]
+    named = {cls.__module__ for cls in public if f"lightning_lrsched.{cls.__name__}\n" in text + "\n"}
+    assert {cls.__module__ for cls in public} - named == {"lightning_lrsched.schedules.custom"}
+
+
+def test_mlp_swaps_the_schedule_from_the_command_line_and_resumes(tmp_path: Path) -> None:
+    cyclical = [
+        "--trainer.callbacks+=CyclicalLR",
+        "--trainer.callbacks.eta_min=0.0003",
+        "--trainer.callbacks.step_size=1",
+    ]
+    fit_mlp(tmp_path, *cyclical)
+    (run,) = (tmp_path / "lightning_logs").iterdir()
+    assert [lr for _, lr in scalars(run, "lr-Adam")] == pytest.approx([0.0003, 0.003, 0.0003, 0.003])
+    last = str(tmp_path / "last.ckpt")
+    fit_mlp(tmp_path, *cyclical, "--trainer.max_epochs=6", "--ckpt_path", last)
+    second = max((tmp_path / "lightning_logs").iterdir())
+    assert [lr for _, lr in scalars(second, "lr-Adam")] == pytest.approx([0.0003, 0.003])
+
+
+def test_mlp_options_make_the_module(tmp_path: Path) -> None:
+    module = mlp.MLP(hidden=(8, 4), batch_norm=False, dropout=0.5, init="xavier", optimizer="momentum", lr=0.1, l2=0.01)
+    kinds = [type(layer).__name__ for layer in module.net]
+    assert kinds == ["Linear", "ReLU", "Dropout", "Linear", "ReLU", "Dropout", "Linear"]
+    bound = math.sqrt(2 / (64 + 8))  # the standard deviation of Xavier's rule
+    assert module.linears[0].weight.std().item() == pytest.approx(bound, rel=0.15)
+    optimizer = module.configure_optimizers()
+    assert [optimizer.defaults[key] for key in ("lr", "momentum", "weight_decay")] == [0.1, 0.9, 0.01]
+    kinds = {name: type(mlp.MLP(optimizer=name).configure_optimizers()).__name__ for name in mlp.OPTIMIZERS}
+    assert list(kinds.values()) == ["SGD", "SGD", "RMSprop", "Adam", "AdamW"]
+
+
+def test_the_digits_are_split_in_equal_shares() -> None:
+    data = mlp.Digits()
+    data.setup("fit")
+    assert [len(part) for part in (data.train, data.val, data.test)] == [1077, 360, 360]
+    shares = [part.tensors[1].bincount() / len(part) for part in (data.train, data.val, data.test)]
+    assert all(abs(share - shares[0]).max() < 0.005 for share in shares)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trainer.callbacks+=StepDecay", "--trainer.callbacks.step_size=-5"], "must be a positive integer, got -5."),
+        (["--trainer.callbacks+=StepDecay", "--trainer.callbacks.stepsize=5"], "Option 'stepsize' is not accepted"),
+        (["--trainer.callbacks+=CosineAnnealing", "--trainer.callbacks.interval=steps"], "Got value: steps"),
+        (["--trainer.callbacks+=CyclicLR"], "CyclicLR"),
+        (["--modle.lr=1"], "unrecognized arguments: --modle.lr=1"),
+    ],
+)
+def test_mlp_says_in_one_line_what_is_wrong(arguments: list[str], message: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        mlp.main(["fit", *arguments])
+    (line,) = str(ended.value).splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith(message)
+
+
+def test_mlp_runs_on_two_processes(tmp_path: Path) -> None:
+    two = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
+    small = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=2", "--trainer.enable_progress_bar=false"]
+    config = ROOT / "recipes/configs/cosine.yaml"
+    clean = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_PORT")}
+    run = subprocess.run(
+        [sys.executable, "-m", "recipes.mlp", "fit", "--config", str(config), *two, *small],
+        cwd=tmp_path,
+        env={**clean, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "Starting with 2 processes" in run.stderr
+    assert run.stdout.splitlines()[-1] == "tensorboard --logdir lightning_logs"
+    (logs,) = (tmp_path / "lightning_logs").iterdir()
+    # the warmup of 2 epochs is the whole run: 4 updates, of which the log has the first of each epoch
+    assert [lr for _, lr in scalars(logs, "lr-Adam")] == pytest.approx([0.003 / 5, 0.003 * 3 / 5])
+
+
+def test_compare_trains_every_schedule() -> None:
+    public = {name for name in lightning_lrsched.__all__ if name[0].isupper()} - {"LRSchedule"}
+    assert compare.SCHEDULES.keys() == public
+    assert all(type(make()).__name__ == name for name, make in compare.SCHEDULES.items())
+
+
+@pytest.mark.parametrize("schedule", compare.SCHEDULES)
+def test_compare_trains_a_setting(schedule: str, tmp_path: Path) -> None:
+    args = argparse.Namespace(logdir=str(tmp_path), accelerator="cpu", epochs=1)
+    result = compare.train(compare.Setting("adam", schedule), 0.01, 0, args)
+    assert len(result.val_losses) == len(result.val_accuracies) == len(result.lrs) == 1
+    assert 0.1 < result.test_accuracy <= 1.0
+
+
+def result(loss: float, *accuracies: float) -> compare.Result:
+    return compare.Result([loss], list(accuracies), [0.1], 0.9)
+
+
+def test_a_verdict_needs_nine_of_ten() -> None:
+    claim = compare.Claim("", compare.Setting("adam"), compare.Setting("adam"))
+    low, high = [result(0.5)], [result(1.0)]
+    assert compare.verdict(claim, low * 10, high * 10) == "holds; loss 0.500 against 1.000, better in 10 of 10"
+    assert compare.verdict(claim, low * 9 + high, high * 9 + low).startswith("holds; ")
+    assert compare.verdict(claim, low * 8 + high, high * 8 + low).startswith("does not hold here: within")
+    assert compare.verdict(claim, high * 10, low * 10).startswith("does not hold here: the reverse")
+    assert compare.verdict(claim, low * 10, low * 10).endswith(
+        "within the spread; loss 0.500 against 0.500, better in 5 of 10"
+    )
+    assert compare.verdict(claim, low * 10, [result(math.nan)] * 10).endswith("0.500 against inf, better in 10 of 10")
+    assert (result(1.0, 0.9, 0.95, 0.96).epochs, result(1.0, 0.9).epochs) == (2, math.inf)
+
+
+def test_compare_prints_tables_claims_and_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {name: compare.SCHEDULES[name] for name in ("Constant", "StepDecay")}
+    monkeypatch.setattr(compare, "SCHEDULES", few)
+    monkeypatch.setattr(compare, "GRIDS", {"momentum": (0.1,), "adam": (0.01,)})
+    monkeypatch.setattr(compare, "CLAIMS", compare.CLAIMS[:1])
+    compare.main(
+        [
+            "--seeds",
+            "1",
+            "--pairs",
+            "1",
+            "--epochs",
+            "1",
+            "--workers",
+            "1",
+            "--accelerator",
+            "cpu",
+            "--logdir",
+            str(tmp_path),
+        ]
+    )
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "base LRs, the best for a constant LR: momentum 0.1, adam 0.01, sgd 0.1, rmsprop 0.01"
+    assert [line.split()[0] for line in out if line and "(" in line] == ["Constant", "StepDecay"] * 2
+    assert "step decay suits SGD with momentum:" in out
+    assert out[-2:] == [f"{tmp_path}/compare.png", f"tensorboard --logdir {tmp_path}"]
+    assert (tmp_path / "compare.png").stat().st_size > 10_000

@@ -163,6 +163,17 @@ def test_without_a_best_check_nothing_is_put_back(tmp_path: Path) -> None:
     assert [decision.reason for decision in schedule.journal] == ["val_loss is nan"] * 2
 
 
+def test_the_average_comes_back_with_the_weights() -> None:
+    """Means of two: 1.0, 0.9, then 1.1 and 1.3 as 1.2 and 1.4 come; the reduction leaves 0.9, of 1.0 and 0.8."""
+    schedule = rewinding(smoothing=2)
+    schedule.kept = {}
+    for value in (1.0, 0.8, 1.4, 1.2):
+        schedule.check(value)
+    assert (schedule.reductions, schedule.best, schedule.recent) == (1, 0.9, [1.0, 0.8])
+    schedule.check(0.98)  # with 0.8 a mean of 0.89
+    assert schedule.best == pytest.approx(0.89)
+
+
 def test_a_strategy_that_shards_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = trainer(tmp_path, rewinding(), max_epochs=1)
     monkeypatch.setattr(type(fit.strategy), "restore_checkpoint_after_setup", True)

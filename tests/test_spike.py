@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins import MixedPrecision
 from models import Recorder, saver, trainer
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lightning_lrsched import BackOffOnSpike, CosineAnnealing, ProductSchedule, SequentialSchedule, StepDecay
 
@@ -21,7 +23,7 @@ BACK = [0.1, 0.1, 0.4, 0.7, 1.0]
 
 
 def guard(**arguments: Any) -> BackOffOnSpike:
-    return BackOffOnSpike(**{"hold": 2, "recovery": 2, "window": 3, "interval": "step", **arguments})
+    return BackOffOnSpike(**{"threshold": 3.0, "hold": 2, "recovery": 2, "window": 3, "interval": "step", **arguments})
 
 
 class Plays(Recorder):
@@ -185,10 +187,15 @@ def test_a_logged_point_is_the_lr_that_its_update_used(tmp_path: Path) -> None:
         assert [logged[step] for step in range(len(expected))] == model.used
 
 
-def test_the_scale_of_fp16_is_no_spike(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("watch", ["loss", "grad_norm"])
+def test_the_scale_of_fp16_is_no_spike(watch: Any, fused: bool, tmp_path: Path) -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=2)  # doubles every other update
     plugin = MixedPrecision("16-mixed", "cpu", scaler=scaler)
-    assert lrs(tmp_path, guard(), Plays({9: 9.0}), plugins=[plugin]) == [1.0] * 9 + BACK[:3]
+    model, schedule = Plays({9: 9.0}, steep=True), guard(watch=watch, threshold=1.5)
+    model.configure = lambda params: torch.optim.AdamW(params, lr=1.0, fused=fused)
+    assert lrs(tmp_path, schedule, model, plugins=[plugin]) == [1.0] * 9 + BACK[:3]
+    assert [decision.reason for decision in schedule.journal] == [f"{watch} is 9, 9 times its median 1"]
 
 
 def test_a_gradient_that_the_scaler_skips_is_no_spike(tmp_path: Path) -> None:
@@ -196,6 +203,63 @@ def test_a_gradient_that_the_scaler_skips_is_no_spike(tmp_path: Path) -> None:
     schedule = guard(watch="grad_norm")
     lrs(tmp_path, schedule, Plays({4: math.inf}, steep=True), plugins=[plugin])
     assert schedule.journal == []
+
+
+def test_in_manual_optimization_too_a_point_is_the_lr_that_its_update_used(tmp_path: Path) -> None:
+    class Manual(Plays):
+        automatic_optimization = False
+
+        def training_step(self, batch: Tensor, batch_idx: int) -> None:
+            optimizer = self.optimizers()
+            optimizer.zero_grad()
+            self.manual_backward(super().training_step(batch, batch_idx))
+            optimizer.step()
+
+    schedule = ProductSchedule([StepDecay(1, 0.5, interval="step"), guard()], interval="step")
+    logger = CSVLogger(tmp_path, "", "run")
+    trainer(tmp_path, schedule, logger=logger, log_every_n_steps=1, max_epochs=1).fit(Manual({4: 9.0}))
+    header, *rows = Path(logger.log_dir, "metrics.csv").read_text().splitlines()
+    column = header.split(",").index("lr-SGD")
+    used = [0.5**t * factor for t, factor in enumerate([1.0] * 4 + BACK + [1.0] * 3)]
+    assert [float(row.split(",")[column]) for row in rows] == pytest.approx(used)
+
+
+def test_a_loss_of_several_numbers_is_refused(tmp_path: Path) -> None:
+    class Vector(Recorder):
+        automatic_optimization = False
+
+        def training_step(self, batch: Tensor, batch_idx: int) -> None:
+            losses = self.layer(batch)
+            self.manual_backward(losses, gradient=torch.ones_like(losses))
+
+    message = "BackOffOnSpike: the loss must be one number, got 2. Pass watch='grad_norm'."
+    with pytest.raises(MisconfigurationException, match=message):
+        trainer(tmp_path, guard(), max_epochs=1).fit(Vector())
+
+
+def test_sparse_gradients_have_a_norm(tmp_path: Path) -> None:
+    class Sparse(Recorder):
+        def __init__(self) -> None:
+            super().__init__(batches=6)
+            self.layer = torch.nn.Embedding(3, 1, sparse=True)
+
+        def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+            return self.layer(torch.tensor([0, 0])).sum() * (9.0 if batch_idx == 4 else 1.0)
+
+    schedule = guard(watch="grad_norm")
+    assert lrs(tmp_path, schedule, Sparse()) == [1.0] * 4 + BACK[:2]
+    assert schedule.journal[0].reason == "grad_norm is 18, 9 times its median 2"  # both rows are row 0
+
+
+def test_a_batch_of_nothing_leaves_no_window_open(tmp_path: Path) -> None:
+    class Skips(Plays):
+        def train_dataloader(self) -> Any:
+            batches = [None if index == 2 else batch for index, batch in enumerate(super().train_dataloader())]
+            return DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)
+
+    schedule = ProductSchedule([StepDecay(1, 0.5, interval="step"), guard()], interval="step")
+    with pytest.warns(UserWarning, match="train_dataloader yielded None"):
+        assert lrs(tmp_path, schedule, Skips({}, batches=6)) == [0.5**t for t in range(5)]
 
 
 def test_a_resume_between_any_two_updates(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 from ..journal import Reaction
@@ -26,6 +27,10 @@ class Reactive(ABC):
     kept: dict[str, Any] | None = None
     #: whether they are due back when the accumulation window of now has closed
     restore_due: bool = False
+    #: a value of the metric that waits for the end of its epoch
+    noted: float | None = None
+    #: whether validations log the metric
+    validated: bool = False
     #: the attributes that a checkpoint keeps
     remembered: ClassVar[tuple[str, ...]] = ()
 
@@ -39,14 +44,14 @@ class Reactive(ABC):
         return memory | {"kept": self.kept, "restore_due": self.restore_due} if self.restore_best else memory
 
     def remember(self, memory: dict[str, Any]) -> None:
-        """Take back what ``memory`` gave."""
-        for name, value in memory.items():
-            setattr(self, name, value)
+        """Take back what ``memory`` gave, as far as it is still wanted."""
+        for name in self.memory().keys() & memory.keys():
+            setattr(self, name, memory[name])
 
     @abstractmethod
     def react(self, value: float, t: int, bases: set[float]) -> Reaction | None:
         """Judge a new value at the schedule's own ``t``; ``bases`` are the base values that it drives."""
 
-    def tick(self, t: int, left: float | None) -> Reaction | None:
-        """Judge the time before interval ``t``; ``left`` is how many more ``max_time`` allows, as far as known."""
+    def tick(self, t: int, left: Callable[[], float | None]) -> Reaction | None:
+        """Judge the time before interval ``t``; ``left()`` is how many more ``max_time`` allows, as far as known."""
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from typing_extensions import Unpack
@@ -105,18 +106,23 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
 
     def react(self, value: float, t: int, bases: set[float]) -> Reaction | None:
         self.count(value)
-        if self.began is None and self.bad_checks >= self.patience:
+        if self._holds(t) and self.bad_checks >= self.patience:
             return self._begin_decay(t, self._stalled(value))
         return None
 
-    def tick(self, t: int, left: float | None) -> Reaction | None:
-        end, decay = self._end_of_decay(), self.length("decay")
+    def tick(self, t: int, left: Callable[[], float | None]) -> Reaction | None:
+        end = self._end_of_decay()
         if end is not None and t >= end:
             return Reaction(stop=True)
         # one interval more and the time would no longer do
-        if left is not None and left < decay + 1 and (end is None or t + decay < end):
-            return self._begin_decay(t, f"max_time leaves about {left:.1f} more intervals")
+        if self._holds(t) and (intervals := left()) is not None and intervals < self.length("decay") + 1:
+            return self._begin_decay(t, f"max_time leaves about {intervals:.1f} more intervals")
         return None
+
+    def _holds(self, t: int) -> bool:
+        """Whether no decay has begun, nor is one that would end sooner under way."""
+        end = self._end_of_decay()
+        return end is None or t + self.length("decay") < end
 
     def _begin_decay(self, t: int, reason: str) -> Reaction:
         self.began = t

@@ -21,13 +21,22 @@ ThresholdMode = Literal["rel", "abs"]
 class PlateauDetector(Reactive):
     """Counts the checks of a metric that bring no improvement; its subclass says what follows."""
 
-    remembered: ClassVar[tuple[str, ...]] = ("best", "bad_checks", "average", "recent")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "best",
+        "bad_checks",
+        "average",
+        "recent",
+        "at_best",
+        "noted",
+        "validated",
+    )
 
     monitor: str
     best: float | None
     bad_checks: int
     average: tuple[float, float]  # a decaying sum of the metric's values, and of their weights
     recent: list[float]  # the last values, where the smoothing is a mean
+    at_best: tuple[tuple[float, float], list[float]]  # both, at the best check
     _warned: bool
 
     def _detect(
@@ -52,11 +61,8 @@ class PlateauDetector(Reactive):
 
     def begin_anew(self) -> None:
         self.best, self.bad_checks, self.kept, self.restore_due = None, 0, None, False
-        self._warned = False
-        self._smooth_anew()
-
-    def _smooth_anew(self) -> None:
-        self.average, self.recent = (0.0, 0.0), []
+        self.average, self.recent = self.at_best = (0.0, 0.0), []
+        self.noted, self.validated, self._warned = None, False, False
 
     def count(self, value: float) -> bool:
         """Count one check; True where it is the best so far."""
@@ -68,7 +74,7 @@ class PlateauDetector(Reactive):
             return False
         smooth = self._smoothed(value)
         if self._better(smooth):
-            self.best, self.bad_checks = smooth, 0
+            self.best, self.bad_checks, self.at_best = smooth, 0, (self.average, self.recent)
             return True
         self.bad_checks += 1
         return False
@@ -135,11 +141,13 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
             0 and 1: each check counts as it is.
         cooldown: Checks after a reduction that do not count, >= 0.
         min_lr: The floor, an LR >= 0 that no group's base LR lies under.
-        on_nan: ``"ignore"``: NaN and infinities are checks without improvement; ``"reduce"``: the first one reduces the
-            LR at once, unless it falls into the cooldown.
+        on_nan: ``"ignore"``: NaN and infinities are checks without improvement; ``"reduce"``: each reduces the LR at
+            once, unless it falls into the cooldown.
         restore_best: Put the weights and the optimizers' state of the best check back at each reduction, learning rates
-            and other hyperparameters excepted. Costs a copy of both in host memory, and as much in each checkpoint.
+            and other hyperparameters excepted, and the metric's average. Costs a copy of weights and state in host
+            memory, and as much in each checkpoint.
         stop_when_exhausted: End the fit when the metric stalls and the LR is ``min_lr`` already, which must be > 0.
+            Then a fit that goes on needs ``patience`` more checks to end again. False: such a stall changes nothing.
         check_on_train_epoch_end: Check once when a training epoch ends, not when a validation does: for a metric that
             both training and validation log, or to judge several validations an epoch as one.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. ``interval`` is the unit of ``warmup``.
@@ -150,7 +158,8 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
     Raises:
         ValueError: a value breaks its rule.
         MisconfigurationException: after the first epoch with a validation, when the metric was never logged; at the
-            start of a fit, when ``restore_best`` meets a strategy that shards the model.
+            start of a fit, when ``restore_best`` meets a strategy that shards the model, or an optimizer that shards
+            its state.
     """
 
     remembered = (*PlateauDetector.remembered, "cooldown_left", "reductions")
@@ -202,9 +211,12 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
         if self.cooldown_left:
             self.cooldown_left, self.bad_checks = self.cooldown_left - 1, 0
         elif diverged or self.bad_checks >= self.patience:
-            exhausted = bool(bases) and all(self.line(t).at(base) <= self.min_lr for base in bases)
-            self.reductions += 1
             self.bad_checks, self.cooldown_left = 0, self.cooldown
+            exhausted = bool(bases) and all(self.line(t).at(base) <= self.min_lr for base in bases)
+            if not exhausted:
+                self.reductions += 1
+            elif not (diverged or self.stop_when_exhausted):
+                return None
             return self._reduced(reason, stop=exhausted and self.stop_when_exhausted)
         return Reaction(keep=True) if improved and self.restore_best else None
 
@@ -213,7 +225,7 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
             reason += f"; the LR is min_lr ({self.min_lr:g}) already, so the fit stops"
         restore = self.restore_best and self.kept is not None
         if restore:
-            self._smooth_anew()
+            self.average, self.recent = self.at_best
             reason += "; the weights of the best check are put back"
         return Reaction(reason, restore=restore, stop=stop)
 

@@ -43,7 +43,8 @@ class BackOffOnSpike(Reactive, LRSchedule):
 
     Args:
         watch: ``"loss"``: what ``training_step`` returns, or the argument of ``manual_backward``; ``"grad_norm"``: the
-            2-norm of the gradients of the optimizer's parameters, before clipping.
+            2-norm of the gradients of the optimizer's parameters, before clipping, whenever Lightning steps it (in
+            manual optimization not in a step of torch's optimizer itself).
         threshold: How many times the median a spike is, > 1. A median that is not positive tells no spikes: then only
             values that are not finite are.
         factor: Factor of the LR, in [0, 1).
@@ -55,12 +56,13 @@ class BackOffOnSpike(Reactive, LRSchedule):
             LR at once, too, and ``hold`` counts the epoch of the spike.
 
     Reading the value costs a synchronization with the device in each batch. Under an fp16 GradScaler a gradient that is
-    not finite is the scaler's own business, which skips the update, and no spike.
+    not finite is the scaler's own business, which skips the update, and no spike. A parameter group that joins during a
+    back-off keeps its LR for one interval and rises with the others from there.
 
     Raises:
         ValueError: a value breaks its rule.
-        MisconfigurationException: at the start of a fit in which the schedule drives several optimizers, or watches the
-            loss while there are several.
+        MisconfigurationException: at the start of a fit in which the schedule drives several optimizers that count
+            their own steps, watches the loss while there are several, or the gradients of a model that is sharded.
 
     Source: none; gradient clipping is that of Pascanu et al., On the Difficulty of Training Recurrent Neural Networks,
     2013.
@@ -76,7 +78,7 @@ class BackOffOnSpike(Reactive, LRSchedule):
         self,
         watch: Watched = "loss",
         *,
-        threshold: float = 3.0,
+        threshold: float = 5.0,
         factor: float = 0.1,
         hold: int | str = 10,
         recovery: int | str = 10,

@@ -1,0 +1,339 @@
+"""Every schedule against a constant LR on the handwritten digits, and what is said of schedules put to the test.
+
+    python -m recipes.compare                         # tables, claims, a picture: about 6 minutes on two cores
+    python -m recipes.compare --seeds 2 --epochs 5    # a quick look
+
+Data and network: those of recipes/mlp.py, with one hidden layer of 128 units, BatchNorm, dropout 0.2 and He's
+initialisation; each seed has a split of its own. The base LR of each optimizer is the best of a grid for the *constant*
+LR, on seeds of their own, by the loss of validation; all schedules start from it.
+
+Tables: validation accuracy and loss after the last epoch, the first epoch with 95 % validation accuracy, and the test
+accuracy, as medians with their range. The schedule with the best median accuracy of validation is marked; no figure of
+the test decides anything.
+
+Claims: two settings train the same 10 seeds. A claim "holds" when its side is better on at least 9 of the 10 (by chance
+alone: 1 time in 93). The opposite on as many is "does not hold here: the reverse"; anything between is "does not hold
+here: within the spread". A run that diverged counts as infinitely bad, equal runs as half.
+
+Every run is a TensorBoard run with its hyperparameters. The last lines printed are the picture's name and
+
+    tensorboard --logdir lightning_logs/compare-<date>-<time>
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import multiprocessing
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from lightning_lrsched import (
+    REX,
+    BackOffOnSpike,
+    Constant,
+    CooldownOnPlateau,
+    CosineAnnealing,
+    CosineRestarts,
+    CustomSchedule,
+    CyclicalLR,
+    ExponentialDecay,
+    InverseSqrt,
+    Keyframes,
+    LRSchedule,
+    MultiStepDecay,
+    OneCycle,
+    PolynomialDecay,
+    PowerDecay,
+    ProductSchedule,
+    ReduceOnPlateau,
+    SequentialSchedule,
+    StepDecay,
+    WarmupStableDecay,
+)
+from recipes.mlp import MLP, Digits
+
+EPOCHS = 24
+GRIDS = {"momentum": (0.01, 0.03, 0.1, 0.3), "adam": (0.001, 0.003, 0.01, 0.03)}
+
+
+def halves(t: int, base_lr: float) -> float:
+    return base_lr * 0.5 ** (t // 6)
+
+
+SCHEDULES: dict[str, Callable[[], LRSchedule]] = {
+    "Constant": Constant,
+    "StepDecay": lambda: StepDecay(step_size=8, gamma=0.3),
+    "MultiStepDecay": lambda: MultiStepDecay([12, 18], gamma=0.1),
+    "ExponentialDecay": lambda: ExponentialDecay(gamma=0.85),
+    "PolynomialDecay": lambda: PolynomialDecay(interval="step"),
+    "CosineAnnealing": lambda: CosineAnnealing(interval="step"),
+    "CosineRestarts": lambda: CosineRestarts("6 epochs", interval="step"),
+    "REX": lambda: REX(interval="step"),
+    "CyclicalLR": lambda: CyclicalLR(eta_min=0.0, step_size="3 epochs", interval="step"),
+    "OneCycle": lambda: OneCycle(max_lr_ratio=3.0, interval="step"),
+    "WarmupStableDecay": lambda: WarmupStableDecay("6 epochs", warmup="1 epoch", interval="step"),
+    "InverseSqrt": lambda: InverseSqrt("2 epochs", warmup="1 epoch", interval="step"),
+    "PowerDecay": lambda: PowerDecay("2 epochs", cooldown="6 epochs", interval="step"),
+    "Keyframes": lambda: Keyframes([0, "6 epochs", "24 epochs"], [0.3, 1.0, 0.0], interval="step"),
+    "CustomSchedule": lambda: CustomSchedule(halves),
+    "ReduceOnPlateau": lambda: ReduceOnPlateau(patience=3, factor=0.3),
+    "CooldownOnPlateau": lambda: CooldownOnPlateau("6 epochs", patience=4, smoothing=0.5, interval="step"),
+    "BackOffOnSpike": lambda: BackOffOnSpike(interval="step"),
+    "SequentialSchedule": lambda: SequentialSchedule([Constant(0.3), CosineAnnealing()], milestones=[2]),
+    "ProductSchedule": lambda: ProductSchedule([StepDecay(8, 0.5), CosineRestarts(4, eta_min_ratio=0.1)]),
+}
+
+
+class Setting(NamedTuple):
+    """What is trained; the base LR is ``times`` that of the constant schedule, or Adam's for other optimizers."""
+
+    optimizer: str
+    schedule: str = "Constant"
+    times: float = 1.0
+    clip: float | None = None
+    model: tuple[tuple[str, Any], ...] = ()
+
+
+class Result(NamedTuple):
+    val_losses: list[float]
+    val_accuracies: list[float]
+    lrs: list[float]
+    test_accuracy: float
+
+    @property
+    def loss(self) -> float:
+        return self.val_losses[-1] if math.isfinite(self.val_losses[-1]) else math.inf
+
+    @property
+    def epochs(self) -> float:
+        """The first epoch, from 1, with 95 % validation accuracy."""
+        reached = (epoch for epoch, accuracy in enumerate(self.val_accuracies, start=1) if accuracy >= 0.95)
+        return next(reached, math.inf)
+
+
+Job: TypeAlias = tuple[Setting, float, int]  # with its LR and its seed
+
+
+class Claim(NamedTuple):
+    """That one setting is better than another by a figure of which less is better."""
+
+    text: str
+    side: Setting
+    other: Setting
+    figure: Literal["loss", "epochs"] = "loss"
+
+
+def model(**changes: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple(changes.items())
+
+
+def rough(schedule: str = "Constant", clip: float | None = None) -> Setting:
+    """Without BatchNorm at ten times the LR, gradients explode."""
+    return Setting("momentum", schedule, 10.0, clip, model(batch_norm=False))
+
+
+def fine(**changes: Any) -> tuple[Setting, Setting]:
+    """Small LRs at the end, and none."""
+    return Setting("adam", "CosineAnnealing", model=model(**changes)), Setting("adam", model=model(**changes))
+
+
+COARSE = model(batch_norm=False, init="normal")
+DEEP = model(batch_norm=False, init="xavier", hidden=(32,) * 8, dropout=0.0)
+CLAIMS = (
+    Claim("step decay suits SGD with momentum", Setting("momentum", "StepDecay"), Setting("momentum")),
+    Claim("reduce on plateau suits SGD with momentum", Setting("momentum", "ReduceOnPlateau"), Setting("momentum")),
+    Claim("cosine annealing suits Adam", Setting("adam", "CosineAnnealing"), Setting("adam")),
+    Claim("cyclical LRs suit Adam", Setting("adam", "CyclicalLR"), Setting("adam")),
+    Claim("exponential decay suits Adam", Setting("adam", "ExponentialDecay"), Setting("adam")),
+    Claim("exponential decay suits RMSprop", Setting("rmsprop", "ExponentialDecay"), Setting("rmsprop")),
+    Claim("reduce on plateau suits Adam", Setting("adam", "ReduceOnPlateau"), Setting("adam")),
+    Claim("cyclical LRs get there sooner", Setting("adam", "CyclicalLR"), Setting("adam"), "epochs"),
+    Claim("cosine annealing gets there sooner", Setting("adam", "CosineAnnealing"), Setting("adam"), "epochs"),
+    Claim("BatchNorm allows a higher LR", Setting("momentum", times=10.0), rough()),
+    Claim("clipping helps against exploding gradients", rough(clip=1.0), rough()),
+    Claim("step decay helps against exploding gradients", rough("StepDecay"), rough()),
+    Claim("step decay complements clipping", rough("StepDecay", clip=1.0), rough(clip=1.0)),
+    Claim(
+        "step decay mends a poor initialisation",
+        Setting("momentum", "StepDecay", model=COARSE),
+        Setting("momentum", model=COARSE),
+    ),
+    Claim(
+        "cyclical LRs, to 10 times the LR, help vanishing gradients",
+        Setting("sgd", "CyclicalLR", 10.0, model=DEEP),
+        Setting("sgd", model=DEEP),
+    ),
+    Claim("dropout profits from small LRs at the end", *fine(dropout=0.5)),
+    Claim("L2 profits from small LRs at the end", *fine(l2=1e-3)),
+    Claim("L1 profits from small LRs at the end", *fine(l1=1e-4)),
+)
+
+
+class Curves(Callback):
+    """Notes the figures of each epoch."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.accuracies: list[float] = []
+        self.lrs: list[float] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.losses.append(float(trainer.callback_metrics["val_loss"]))
+        self.accuracies.append(float(trainer.callback_metrics["val_accuracy"]))
+        self.lrs.append(float(trainer.optimizers[0].param_groups[0]["lr"]))
+
+
+def train(setting: Setting, lr: float, seed: int, args: argparse.Namespace) -> Result:
+    quiet()
+    torch.manual_seed(seed)
+    options = {"hidden": (128,), "dropout": 0.2, "optimizer": setting.optimizer, "lr": lr, **dict(setting.model)}
+    module, data, curves = MLP(**options), Digits(split_seed=seed), Curves()
+    differences = [f"{name}={value}" for name, value in [*setting.model, ("clip", setting.clip)] if value is not None]
+    name = "-".join([setting.optimizer, setting.schedule, f"lr={lr:g}", *differences]).replace(" ", "")
+    logger = TensorBoardLogger(args.logdir, name, f"seed{seed}", default_hp_metric=False)
+    trainer = Trainer(
+        accelerator=args.accelerator,
+        devices=1,
+        max_epochs=args.epochs,
+        callbacks=[SCHEDULES[setting.schedule](), curves],
+        gradient_clip_val=setting.clip,
+        logger=logger,
+        log_every_n_steps=5,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+    trainer.fit(module, datamodule=data)
+    trainer.test(module, datamodule=data, verbose=False)
+    test_accuracy = float(trainer.callback_metrics["test_accuracy"])
+    result = Result(curves.losses, curves.accuracies, curves.lrs, test_accuracy)
+    figures = {"val_accuracy": result.val_accuracies[-1], "val_loss": result.loss, "test_accuracy": test_accuracy}
+    params = {**options, "hidden": str(options["hidden"]), "schedule": setting.schedule, "clip": str(setting.clip)}
+    logger.log_hyperparams(params, {f"final/{name}": figure for name, figure in figures.items()})
+    logger.finalize("success")
+    return result
+
+
+def quiet() -> None:
+    torch.set_num_threads(1)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for advice in (".*LeafSpec", "The '.*' does not have many workers", "The number of training batches"):
+        warnings.filterwarnings("ignore", advice)
+
+
+def spread(figures: Sequence[float], form: str) -> str:
+    return f"{statistics.median(figures):{form}} ({min(figures):{form}} to {max(figures):{form}})"
+
+
+def table(optimizer: str, results: dict[str, list[Result]]) -> None:
+    """Print a row for each schedule."""
+    accuracies = {name: [100 * result.val_accuracies[-1] for result in found] for name, found in results.items()}
+    best = max(accuracies, key=lambda name: statistics.median(accuracies[name]))
+    print(f"\n{optimizer:<21}{'val accuracy, %':<22}{'epochs to 95 %':<18}{'val loss':<25}test accuracy, %")
+    for name, found in results.items():
+        figures = (
+            f"{spread(accuracies[name], '.1f'):<22}{spread([result.epochs for result in found], 'g'):<18}"
+            f"{spread([result.loss for result in found], '.3f'):<25}"
+            f"{spread([100 * result.test_accuracy for result in found], '.1f')}"
+        )
+        print(f"{name + (' *' if name == best else ''):<21}{figures}")
+
+
+def verdict(claim: Claim, side: list[Result], other: list[Result]) -> str:
+    """What the paired figures say, and the figures."""
+    pairs = [(getattr(a, claim.figure), getattr(b, claim.figure)) for a, b in zip(side, other, strict=True)]
+    wins = sum(1.0 if a < b else 0.5 if a == b else 0.0 for a, b in pairs)
+    enough = 0.9 * len(pairs)
+    if wins >= enough:
+        said = "holds"
+    elif wins <= len(pairs) - enough:
+        said = "does not hold here: the reverse"
+    else:
+        said = "does not hold here: within the spread"
+    form = "g" if claim.figure == "epochs" else ".3f"
+    medians = " against ".join(f"{statistics.median(figures):{form}}" for figures in zip(*pairs, strict=True))
+    return f"{said}; {claim.figure} {medians}, better in {wins:g} of {len(pairs)}"
+
+
+def picture(results: dict[str, dict[str, list[Result]]], file: Path) -> None:
+    """Each schedule's loss and LR beside the constant one's, the first seed of the first optimizer."""
+    found = next(iter(results.values()))
+    constant, rows = found["Constant"][0], -(-len(found) // 5)
+    figure = Figure(figsize=(16, 3 * rows), layout="constrained")
+    for ax, (name, (result, *_)) in zip(figure.subplots(rows, 5).flat, found.items(), strict=False):
+        ax.semilogy(constant.val_losses, color="0.7", label="loss, constant LR")
+        ax.semilogy(result.val_losses, label="loss")
+        ax.set_title(name, fontsize=10)
+        lr = ax.twinx()
+        lr.plot(result.lrs, color="tab:orange", linewidth=1, label="LR")
+        lr.set_ylim(bottom=0.0)
+    figure.legend(handles=[*ax.get_lines(), *lr.get_lines()], loc="outside lower center", ncols=3)
+    figure.suptitle(f"{next(iter(results))}: validation loss and LR by epoch")
+    figure.savefig(file)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m recipes.compare", description="every schedule on the digits")
+    parser.add_argument("--seeds", type=int, default=5, help="runs of each schedule")
+    parser.add_argument("--pairs", type=int, default=10, help="pairs of runs for each claim")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
+    parser.add_argument("--accelerator", default="auto")
+    parser.add_argument("--logdir", default=time.strftime("lightning_logs/compare-%Y%m%d-%H%M%S"))
+    args = parser.parse_args(argv)
+    if min(args.seeds, args.pairs, args.epochs, args.workers) < 1:
+        parser.error("--seeds, --pairs, --epochs and --workers must be at least 1")
+
+    quiet()
+    with ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool:
+
+        def trained(jobs: Iterable[Job]) -> dict[Job, Result]:
+            """Each job once, whoever asked for it."""
+            distinct = list(dict.fromkeys(jobs))
+            found = pool.map(train, *zip(*distinct, strict=True), [args] * len(distinct))
+            return dict(zip(distinct, tqdm(found, total=len(distinct), unit="run"), strict=True))
+
+        grid = {(o, lr): [(Setting(o), lr, 100 + seed) for seed in range(3)] for o, lrs in GRIDS.items() for lr in lrs}
+        tuned = trained(job for row in grid.values() for job in row)
+        losses = {key: statistics.median(tuned[job].loss for job in row) for key, row in grid.items()}
+        base_lrs = {o: min(lrs, key=lambda lr: losses[o, lr]) for o, lrs in GRIDS.items()}
+        base_lrs |= {"sgd": base_lrs["momentum"], "rmsprop": base_lrs["adam"]}
+
+        def jobs(setting: Setting, seeds: int) -> list[Job]:
+            return [(setting, base_lrs[setting.optimizer] * setting.times, seed) for seed in range(seeds)]
+
+        compared = {o: {name: jobs(Setting(o, name), args.seeds) for name in SCHEDULES} for o in GRIDS}
+        claimed = [(claim, jobs(claim.side, args.pairs), jobs(claim.other, args.pairs)) for claim in CLAIMS]
+        results = trained(
+            [job for rows in compared.values() for row in rows.values() for job in row]
+            + [job for _, side, other in claimed for job in (*side, *other)]
+        )
+
+    print("base LRs, the best for a constant LR:", ", ".join(f"{name} {lr:g}" for name, lr in base_lrs.items()))
+    tables = {o: {name: [results[job] for job in row] for name, row in rows.items()} for o, rows in compared.items()}
+    for optimizer, rows in tables.items():
+        table(optimizer, rows)
+    print()
+    for claim, side, other in claimed:
+        print(f"{claim.text}:\n    {verdict(claim, [results[job] for job in side], [results[job] for job in other])}")
+    picture(tables, Path(args.logdir, "compare.png"))
+    print(f"\n{args.logdir}/compare.png\ntensorboard --logdir {args.logdir}")
+
+
+if __name__ == "__main__":
+    main()
