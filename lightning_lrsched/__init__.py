@@ -2,6 +2,7 @@
 
 from .composition import ProductSchedule, SequentialSchedule
 from .plateau import ReduceOnPlateau
+from .preview import plot_schedules, preview_fit
 from .schedule import LRSchedule
 from .schedules.constant import Constant
 from .schedules.cosine import CosineAnnealing, CosineRestarts
@@ -39,4 +40,6 @@ __all__ = [
     "StepDecay",
     "WarmupStableDecay",
     "__version__",
+    "plot_schedules",
+    "preview_fit",
 ]

@@ -53,6 +53,9 @@ class _Composite(LRSchedule):
         argument, floor = max((part._floor() for part in self.parts), key=lambda named: named[1])
         return argument, floor
 
+    def _reach(self) -> int:
+        return super()._reach() + max(part._reach() for part in self.parts)
+
     def _begin_parts(self, run: RunLength, stretches: list[tuple[int, int | None]]) -> tuple[dict[str, Any], ...]:
         for part, (start, end) in zip(self.parts, stretches, strict=True):
             part._lengths = part._begin(run, start, end)
