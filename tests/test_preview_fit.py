@@ -40,6 +40,8 @@ from lightning_lrsched import (
     preview_fit,
 )
 
+pytestmark = pytest.mark.filterwarnings("ignore:When using `Trainer.accumulate_grad_batches != 1.` and overriding")
+
 
 def accumulation() -> Callback:
     return GradientAccumulationScheduler({0: 1, 1: 3, 3: 2})
@@ -195,6 +197,7 @@ def test_a_further_fit_of_the_same_trainer(tmp_path: Any) -> None:
     assert len(model.used) == done + 7
 
 
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
 def test_a_loader_and_a_datamodule(tmp_path: Any) -> None:
     class Data(LightningDataModule):
         def train_dataloader(self) -> Any:
@@ -215,6 +218,7 @@ class Endless(IterableDataset[torch.Tensor]):
             yield torch.zeros(2)
 
 
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
 def test_data_without_a_length_when_max_steps_says_the_number_of_updates(tmp_path: Any) -> None:
     model, loader = Recorder(), DataLoader(Endless(), batch_size=2)
     fit = trainer(tmp_path, CosineAnnealing(interval="step"), max_steps=8)
@@ -223,6 +227,7 @@ def test_data_without_a_length_when_max_steps_says_the_number_of_updates(tmp_pat
     assert foreseen == {"lr-SGD": model.used}
 
 
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
 @pytest.mark.parametrize(
     ("schedule", "run"),
     [
@@ -251,6 +256,7 @@ def test_manual_optimization_is_refused(tmp_path: Any) -> None:
 @pytest.mark.parametrize("of_the_model", [False, True])
 def test_callbacks_that_change_lrs_or_groups_are_refused(callback: Any, of_the_model: bool, tmp_path: Any) -> None:
     model = Recorder()
+    model.batch_size = 2  # BatchSizeFinder insists
     if of_the_model:
         model.configure_callbacks = lambda: [callback]  # type: ignore[method-assign]
     fit = trainer(tmp_path, StepDecay(1), *([] if of_the_model else [callback]), max_epochs=2)
