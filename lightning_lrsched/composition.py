@@ -139,7 +139,7 @@ class SequentialSchedule(_Composite):
 
 
 class ProductSchedule(_Composite):
-    r"""Schedules multiplied: each one's share of the base LR is a factor.
+    r"""Schedules multiplied, each as a factor of the base LR.
 
     ``lr(t) = base * product of part(t) / base``. A constant LR with a warmup, multiplied with anything, is a warmup
     over it that takes no time from it.

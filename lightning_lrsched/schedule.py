@@ -218,10 +218,13 @@ class LRSchedule(LRCallback, ABC):
         bases = base_lr if isinstance(base_lr, Sequence) else [base_lr]
         lrs = self.preview(epochs, steps_per_epoch, base_lr=bases)
         labels = [f"{self!r}, base_lr={base!r}" if several else repr(self) for base in bases]
+        return [self._curve(label, values, steps_per_epoch) for label, values in zip(labels, lrs, strict=True)]
+
+    def _curve(self, label: str, lrs: list[float], steps_per_epoch: int | None) -> Curve:
+        """A preview's values over the epochs."""
         if self.interval == "epoch":
-            return [stairs(label, values) for label, values in zip(labels, lrs, strict=True)]
-        x = [step / cast(int, steps_per_epoch) for step in range(len(lrs[0]))]
-        return [Curve(label, x, values) for label, values in zip(labels, lrs, strict=True)]
+            return stairs(label, lrs)
+        return Curve(label, [step / cast(int, steps_per_epoch) for step in range(len(lrs))], lrs)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the constructor call, and the curve in a run in which most of it happens."""
@@ -390,3 +393,9 @@ class FlooredSchedule(LRSchedule):
 
     def _floor(self) -> tuple[str, float]:
         return "eta_min", self.eta_min
+
+
+# jsonargparse, that is LightningCLI and --help, looks here for what **common and **floored mean
+CommonArguments.__doc__ = LRSchedule.__doc__
+_floors = str(FlooredSchedule.__doc__).partition("Args:\n")[2].partition("        **common")[0]
+FlooredArguments.__doc__ = str(LRSchedule.__doc__).replace("Args:\n", f"Args:\n{_floors}")

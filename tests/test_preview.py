@@ -154,9 +154,7 @@ def polyline(html: str) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_a_notebook_shows_the_call_and_the_curve(
-    case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_notebook_shows_the_call_and_the_curve(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     html = case.make()._repr_html_()
     assert f"<code>{type(case.make()).__name__}(" in html

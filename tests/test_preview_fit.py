@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import (
     BackboneFinetuning,
     BatchSizeFinder,
@@ -77,7 +77,7 @@ RUNS: dict[str, tuple[Callable[[], list[Any]], dict[str, Any]]] = {
     "sequence": (lambda: [sequence()], {"max_epochs": 3}),
     "product": (lambda: [product()], {"max_epochs": 4}),
     "plateau": (lambda: [ReduceOnPlateau("train_loss", warmup=1)], {"max_epochs": 3}),
-    "no-schedule": (lambda: [], {"max_epochs": 2}),
+    "no-schedule": (list, {"max_epochs": 2}),
 }
 
 
@@ -237,7 +237,7 @@ def test_data_without_a_length_when_max_steps_says_the_number_of_updates(tmp_pat
     ],
 )
 def test_a_run_of_unknown_length_is_refused(schedule: Any, run: Any, tmp_path: Any) -> None:
-    with pytest.raises(MisconfigurationException, match=r"preview_fit: the number of updates is not known: .* Pass max_"):
+    with pytest.raises(MisconfigurationException, match=r"the number of updates is not known: .* Pass max_"):
         preview_fit(trainer(tmp_path, schedule, **run), Recorder(), DataLoader(Endless(), batch_size=2))
 
 
@@ -260,7 +260,7 @@ def test_callbacks_that_change_lrs_or_groups_are_refused(callback: Any, of_the_m
     if of_the_model:
         model.configure_callbacks = lambda: [callback]  # type: ignore[method-assign]
     fit = trainer(tmp_path, StepDecay(1), *([] if of_the_model else [callback]), max_epochs=2)
-    with pytest.raises(MisconfigurationException, match="preview_fit: .* only the fit shows. Take it off to preview."):
+    with pytest.raises(MisconfigurationException, match=r"preview_fit: .* only the fit shows\. Take it off"):
         preview_fit(fit, model)
 
 
@@ -354,7 +354,7 @@ def test_a_trainer_of_the_package_pytorch_lightning(tmp_path: Any) -> None:
 
 def test_spawned_processes_are_refused(tmp_path: Any) -> None:
     fit = trainer(tmp_path, StepDecay(1), max_epochs=2, strategy="ddp_spawn", devices=2)
-    with pytest.raises(MisconfigurationException, match="preview_fit: a strategy that spawns .* Preview it with 'ddp'."):
+    with pytest.raises(MisconfigurationException, match=r"preview_fit: a strategy that spawns .* with 'ddp'"):
         preview_fit(fit, Recorder())
 
 
