@@ -1,5 +1,6 @@
 """Learning-rate schedules as Lightning callbacks: ``Trainer(callbacks=[CosineAnnealing(interval="step")])``."""
 
+from .bounds import cyclical_bounds, plot_bounds
 from .composition import ProductSchedule, SequentialSchedule
 from .plateau import ReduceOnPlateau
 from .preview import plot_schedules, preview_fit
@@ -40,6 +41,8 @@ __all__ = [
     "StepDecay",
     "WarmupStableDecay",
     "__version__",
+    "cyclical_bounds",
+    "plot_bounds",
     "plot_schedules",
     "preview_fit",
 ]

@@ -42,12 +42,16 @@ def axes() -> Axes:
 
 def draw(curves: Iterable[Curve], xlabel: str, ylabel: str, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Draw the curves into ``ax``, or into new axes, and return them with their figure."""
-    ax = axes() if ax is None else ax
+    above: dict[str, Any] = {
+        "loc": "lower left",
+        "bbox_to_anchor": (0.0, 1.0),
+    }  # room for long labels, clear of every curve
+    ax, legend = (axes(), above) if ax is None else (ax, {"loc": "upper right"})
     for curve in curves:
         ax.plot(curve.x, curve.y, label=curve.label)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
-    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False)  # long labels, clear of every curve
+    ax.legend(**legend, frameon=False)
     figure: Any = ax.figure
     return figure, ax
 
