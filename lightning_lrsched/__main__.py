@@ -35,7 +35,7 @@ def summary(schedule: type[LRSchedule]) -> str:
     return (inspect.getdoc(schedule) or "").partition("\n")[0].replace("``", "")
 
 
-def make_parser() -> Any:
+def make_parser(arguments: list[str]) -> Any:
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(
@@ -50,14 +50,15 @@ def make_parser() -> Any:
     names = preview.add_subcommands(dest="schedule", metavar="SCHEDULE")
     for name, schedule in schedules().items():
         one = ArgumentParser(exit_on_error=False)
-        run = one.add_argument_group("The run")
-        run.add_argument("--epochs", type=int, required=True, help="Epochs of the run.")
-        run.add_argument("--steps_per_epoch", type=int | None, help="Optimizer updates an epoch.")
-        run.add_argument("--base_lr", type=float, default=1.0, help="The LR that the optimizer is made with.")
-        run.add_argument("--png", type=str | None, metavar="FILE", help="Draw the curve into this file.")
-        run.add_argument("--csv", type=str | None, metavar="FILE", help="Write every value into this file.")
-        one.add_class_arguments(schedule)
-        one.set_defaults({k: p.default for k, p in _parameters(schedule).items() if p.default is not p.empty})
+        if name in arguments:  # each takes its time
+            run = one.add_argument_group("The run")
+            run.add_argument("--epochs", type=int, required=True, help="Epochs of the run.")
+            run.add_argument("--steps_per_epoch", type=int | None, help="Optimizer updates an epoch.")
+            run.add_argument("--base_lr", type=float, default=1.0, help="The LR that the optimizer is made with.")
+            run.add_argument("--png", type=str | None, metavar="FILE", help="Draw the curve into this file.")
+            run.add_argument("--csv", type=str | None, metavar="FILE", help="Write every value into this file.")
+            one.add_class_arguments(schedule)
+            one.set_defaults({k: p.default for k, p in _parameters(schedule).items() if p.default is not p.empty})
         names.add_subcommand(name, one, help=summary(schedule))
     return parser
 
@@ -134,7 +135,7 @@ def answer(arguments: list[str]) -> str:
     """What the command with these arguments prints."""
     # --base-lr is as good as --base_lr
     given = [re.sub(r"^--[\w-]+", lambda name: "--" + name[0][2:].replace("-", "_"), each) for each in arguments]
-    parser = make_parser()
+    parser = make_parser(given)
     asked = parser.instantiate(parser.parse_args(given))
     if asked.subcommand == "list":
         return list_schedules()
