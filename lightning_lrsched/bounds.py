@@ -111,7 +111,7 @@ def _read(finder: RangeTest) -> _Reading:
     if len(finite) < FEWEST:
         raise ValueError(
             f"cyclical_bounds: lr_find must give at least {FEWEST} finite losses, got {len(finite)}. Raise its"
-            " num_training, or give it more batches."
+            " num_training, give it more batches, or pass early_stop_threshold=None."
         )
     lrs = [lr for lr, _ in finite]
     single = _of_single_updates([mean for _, mean in finite])
