@@ -99,7 +99,7 @@ def test_it_gives_the_lrs_that_the_fit_then_uses(name: str, tmp_path: Any) -> No
     assert len(model.used) > 0
 
 
-@pytest.mark.parametrize("name", ["step", "scheduled", "epoch"])
+@pytest.mark.parametrize("name", ["step", "accumulate", "epoch"])
 def test_the_fit_after_it_is_the_fit_without_it(name: str, tmp_path: Any) -> None:
     callbacks, run = RUNS[name]
 
@@ -109,6 +109,10 @@ def test_the_fit_after_it_is_the_fit_without_it(name: str, tmp_path: Any) -> Non
         def __init__(self) -> None:
             super().__init__()
             self.generator = torch.Generator().manual_seed(3)
+
+        def configure_optimizers(self) -> Any:
+            assert self.trainer.estimated_stepping_batches  # loads the data earlier than usual
+            return super().configure_optimizers()
 
         def configure_model(self) -> None:
             self.extra = torch.nn.Linear(2, 2)
