@@ -27,7 +27,7 @@ MOST_ROWS = 16
 
 
 def schedules() -> dict[str, type[LRSchedule]]:
-    public = {name: getattr(lightning_lrsched, name) for name in lightning_lrsched.__all__}
+    public = {name: getattr(lightning_lrsched, name) for name in sorted(lightning_lrsched.__all__, key=str.lower)}
     return {k: v for k, v in public.items() if inspect.isclass(v) and issubclass(v, LRSchedule) and v is not LRSchedule}
 
 
