@@ -23,6 +23,7 @@ from lightning.pytorch.callbacks import (
     StochasticWeightAveraging,
 )
 from models import LayerWise, Recorder, trainer
+from ranks import environment
 from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_lrsched import (
@@ -381,10 +382,9 @@ print("equal")
 def test_two_ranks(tmp_path: Path) -> None:
     script = tmp_path / "two_ranks.py"
     script.write_text(TWO_RANKS)
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     run = subprocess.run(
         [sys.executable, str(script), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=120,
