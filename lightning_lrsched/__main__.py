@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import signal
 import sys
 from argparse import ArgumentError
 from csv import writer
@@ -100,7 +101,7 @@ def turning_points(lrs: list[float]) -> list[int]:
     """
     way = [(b > a) - (b < a) for a, b in pairwise(lrs)]
     turns = [i for i in range(1, len(way)) if way[i - 1] != way[i]]
-    edges = {i for i in turns if way[i - 1] == 0 and way[i : i + 2][1:] in ([], [0])}
+    edges = {i for i in turns if way[i - 1] == 0 and (i + 1 == len(way) or way[i + 1] == 0)}
     return [0, *(i for i in turns if i not in edges), *([len(lrs) - 1] if len(lrs) > 1 else [])]
 
 
@@ -117,6 +118,7 @@ def chart(curve: Curve, epochs: int) -> str:
     figure.theme("colorless")
     shown = thinned(curve, 2 * WIDTH)
     figure.draw(figure.signal(shown.x, shown.y, marker="braille").lines())
+    figure.ruler("y").lim(0.0, max(shown.y) or 1.0)
     figure.ruler("x").ticks(list(range(0, epochs + 1, -(-epochs // 5))))
     figure.label("epoch")
     return str(figure.build().string(colorless=True)).rstrip()
@@ -158,4 +160,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # ends quietly where a pipe ends, as in "| head"
     sys.exit(main(sys.argv[1:]))
