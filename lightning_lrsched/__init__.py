@@ -1,6 +1,8 @@
 """Learning-rate schedules as Lightning callbacks: ``Trainer(callbacks=[CosineAnnealing(interval="step")])``."""
 
+from .bounds import cyclical_bounds, plot_bounds
 from .composition import ProductSchedule, SequentialSchedule
+from .preview import plot_schedules, preview_fit
 from .reactive.cooldown import CooldownOnPlateau
 from .reactive.plateau import ReduceOnPlateau
 from .reactive.spike import BackOffOnSpike
@@ -43,4 +45,8 @@ __all__ = [
     "StepDecay",
     "WarmupStableDecay",
     "__version__",
+    "cyclical_bounds",
+    "plot_bounds",
+    "plot_schedules",
+    "preview_fit",
 ]

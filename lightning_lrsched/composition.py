@@ -50,6 +50,9 @@ class _Composite(LRSchedule):
         argument, floor = max((part._floor() for part in self.parts), key=lambda named: named[1])
         return argument, floor
 
+    def _reach(self) -> int:
+        return super()._reach() + max(part._reach() for part in self.parts)
+
     def _begin_parts(self, run: RunLength, stretches: list[tuple[int, int | None]]) -> tuple[dict[str, Any], ...]:
         for part, (start, end) in zip(self.parts, stretches, strict=True):
             part._lengths = part._begin(run, start, end)
@@ -129,7 +132,7 @@ class SequentialSchedule(_Composite):
 
 
 class ProductSchedule(_Composite):
-    r"""Schedules multiplied: each one's share of the base LR is a factor.
+    r"""Schedules multiplied, each as a factor of the base LR.
 
     ``lr(t) = base * product of part(t) / base``. A constant LR with a warmup, multiplied with anything, is a warmup
     over it that takes no time from it.

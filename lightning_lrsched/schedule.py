@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from html import escape
 from numbers import Real
-from typing import Any, ClassVar, TypedDict, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast, overload
 
-from typing_extensions import Unpack
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from typing_extensions import Self, Unpack
 
 from . import _checks
 from .callback import LRCallback
 from .curves import Line, Table, ramp
-from .durations import Interval, RunLength
+from .durations import Interval, Pace, RunLength, parse
 from .groups import Moment
-from .ownership import refusal
+from .ownership import refusal, title
+from .plots import Curve, draw, stairs, svg
 from .reactive.base import Reactive
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class CommonArguments(TypedDict, total=False):
@@ -116,7 +124,8 @@ class LRSchedule(LRCallback, ABC):
 
     def length(self, argument: str) -> int:
         """The duration ``argument`` in intervals."""
-        length = self._lengths.get(argument, getattr(self, argument))
+        known = self._lengths
+        length = known[argument] if argument in known else getattr(self, argument)
         return length if isinstance(length, int) else cast(int, self._resolved(argument))
 
     def lengths(self, argument: str) -> tuple[int, ...]:
@@ -135,6 +144,135 @@ class LRSchedule(LRCallback, ABC):
             f"'{argument}' is {value!r}, which only a Trainer can turn into intervals, at the start of a fit. Pass an"
             " integer to use the schedule without one.",
         )
+
+    # ---- seen without a Trainer
+
+    @overload
+    def preview(self, epochs: int, steps_per_epoch: int | None = None, *, base_lr: float = 1.0) -> list[float]: ...
+
+    @overload
+    def preview(
+        self, epochs: int, steps_per_epoch: int | None = None, *, base_lr: Sequence[float]
+    ) -> list[list[float]]: ...
+
+    def preview(
+        self, epochs: int, steps_per_epoch: int | None = None, *, base_lr: float | Sequence[float] = 1.0
+    ) -> list[float] | list[list[float]]:
+        """The LRs of a run of this length, from its start, with no Trainer and no change to the schedule.
+
+        >>> class Halving(LRSchedule):
+        ...     def lr_at(self, t, base_lr):
+        ...         return base_lr / 2**t
+        >>> Halving().preview(epochs=3, base_lr=0.4)
+        [0.4, 0.2, 0.1]
+        >>> Halving(interval="step", warmup="1 epoch").preview(epochs=2, steps_per_epoch=3, base_lr=[0.8])
+        [[0.2, 0.4, 0.6000000000000001, 0.8, 0.4, 0.2]]
+
+        A schedule that watches a metric shows its curve without reactions.
+
+        Args:
+            epochs: Epochs of the run, >= 1.
+            steps_per_epoch: Optimizer updates an epoch, >= 1. None: unknown, which will do for ``interval="epoch"``
+                while no duration is in steps.
+            base_lr: The base LR, >= 0 and not under the schedule's floor, or a list of several.
+
+        Returns:
+            The LR of each interval: ``epochs`` of them, or with ``interval="step"`` ``epochs * steps_per_epoch``. For
+            several base LRs a list of them each.
+
+        Raises:
+            ValueError: an argument breaks its rule.
+            MisconfigurationException: the schedule does not fit a run of this length.
+        """
+        given = base_lr if isinstance(base_lr, Sequence) and not isinstance(base_lr, str) else [base_lr]
+        bases = [self._base(base) for base in given]
+        total, twin = self._planned(epochs, steps_per_epoch)
+        lrs = twin._values(range(total), bases)
+        return lrs if given is base_lr else lrs[0]
+
+    def plot(
+        self,
+        epochs: int,
+        steps_per_epoch: int | None = None,
+        *,
+        base_lr: float | Sequence[float] = 1.0,
+        ax: Axes | None = None,
+    ) -> tuple[Figure, Axes]:
+        """Draw what :meth:`preview` gives, over the epochs, with matplotlib.
+
+        Args:
+            epochs: As for :meth:`preview`.
+            steps_per_epoch: As for :meth:`preview`.
+            base_lr: As for :meth:`preview`; several give a curve each.
+            ax: Axes to draw into. None: new ones.
+
+        Returns:
+            The figure and the axes.
+
+        Raises:
+            ModuleNotFoundError: matplotlib, the extra ``[plot]``, is not installed.
+        """
+        return draw(self._curves(epochs, steps_per_epoch, base_lr), "epoch", title(self.hyperparameter), ax)
+
+    def _curves(self, epochs: int, steps_per_epoch: int | None, base_lr: float | Sequence[float]) -> list[Curve]:
+        several = isinstance(base_lr, Sequence)
+        bases = base_lr if isinstance(base_lr, Sequence) else [base_lr]
+        lrs = self.preview(epochs, steps_per_epoch, base_lr=bases)
+        labels = [f"{self!r}, base_lr={base!r}" if several else repr(self) for base in bases]
+        return [self._curve(label, values, steps_per_epoch) for label, values in zip(labels, lrs, strict=True)]
+
+    def _curve(self, label: str, lrs: list[float], steps_per_epoch: int | None) -> Curve:
+        """A preview's values over the epochs."""
+        if self.interval == "epoch":
+            return stairs(label, lrs)
+        return Curve(label, [step / cast(int, steps_per_epoch) for step in range(len(lrs))], lrs)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the constructor call, and the curve in a run in which most of it happens."""
+        call = f"<code>{escape(repr(self))}</code>"
+        try:
+            return f"{call}<br>{svg(self._curves(self._reach() or 100, 1, 1.0)[0])}"
+        except (MisconfigurationException, ValueError):  # it needs to know the run, or other base LRs
+            return call
+
+    def _reach(self) -> int:
+        """Intervals in which most of the curve happens: four warmups or periods, a little more than a duration.
+
+        0 where it says nothing of the kind, and 100 where it fills the run.
+        """
+        reach = [100 if self.fills_run and getattr(self, self.fills_run) is None else 0]
+        for argument in ("warmup", *self.durations, *self.periods):
+            value = getattr(self, argument)
+            for each in value if isinstance(value, tuple) else (value,):
+                amount, unit = parse(each) or (0, "") if isinstance(each, str) else (each or 0, "")
+                times = 1.25 if argument in self.durations else 4
+                reach.append(0 if unit == "%" else math.ceil(times * amount))
+        return max(reach)
+
+    def _base(self, base_lr: object) -> float:
+        argument, floor = self._floor()
+        rule = f"a number >= {argument} ({floor!r})" if floor else "a number >= 0"
+        return _checks.number(self, "base_lr", base_lr, rule, lambda x: x >= floor)
+
+    def _planned(self, epochs: int, steps_per_epoch: int | None) -> tuple[int, Self]:
+        """The intervals of a run, and a copy of the schedule as it would begin that run."""
+        epochs = _checks.whole(self, "epochs", epochs, at_least=1)
+        pace = None
+        if steps_per_epoch is not None or self.interval == "step":
+            pace = Pace(((0, _checks.whole(self, "steps_per_epoch", steps_per_epoch, at_least=1)),))
+        run = RunLength(epochs, None, pace, "steps_per_epoch is not given")
+        twin = deepcopy(self)
+        twin._begin_anew()
+        twin._lengths = twin._begin(run)
+        return cast(int, run.total(self.interval)), twin
+
+    def _values(self, positions: Iterable[int], bases: list[float]) -> list[list[float]]:
+        """For each base value, the values at these positions."""
+        moment, distinct = self._moment, set(bases)
+        if len(bases) == 1:
+            base = bases[0]
+            return [[moment(t, distinct).at(base) for t in positions]]
+        return [list(values) for values in zip(*(moment(t, distinct).of(bases) for t in positions), strict=True)]
 
     # ---- plumbing
 
@@ -266,3 +404,9 @@ class FlooredSchedule(LRSchedule):
 
     def _floor(self) -> tuple[str, float]:
         return "eta_min", self.eta_min
+
+
+# jsonargparse, that is LightningCLI and --help, looks here for what **common and **floored mean
+CommonArguments.__doc__ = LRSchedule.__doc__
+_floors = str(FlooredSchedule.__doc__).partition("Args:\n")[2].partition("        **common")[0]
+FlooredArguments.__doc__ = str(LRSchedule.__doc__).replace("Args:\n", f"Args:\n{_floors}")

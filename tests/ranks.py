@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from datetime import timedelta
@@ -18,6 +19,13 @@ from lightning_lrsched import BackOffOnSpike, CooldownOnPlateau, LRSchedule, Red
 
 VALIDATIONS = 20
 SPIKE = 8  # the update whose loss is one on rank 1
+
+
+def environment() -> dict[str, str]:
+    """For a process of its own, without what earlier fits of this one have left for their ranks."""
+    here = Path(__file__).parent
+    clean = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_PORT")}
+    return {**clean, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
 
 
 def groups(params: Any) -> Any:

@@ -20,8 +20,14 @@ PURE = {"_arguments.py", "_checks.py", "curves.py", "durations.py", "journal.py"
 REACTIVE = [file for file in TREES if file.startswith("reactive/")]
 FORMULAS = [file for file in TREES if file in PURE or file.startswith("schedules/")]
 MESSAGES = {"MisconfigurationException", "rank_zero_info", "rank_zero_warn"}
-#: of Lightning's and torch's, for want of a public name
-PRIVATE = {("logbook.py", "_batches_that_stepped"), ("reactions.py", "_step_supports_amp_scaling")}
+DRAWING = ["plots.py", "bounds.py"]
+PRIVATE = {  # of Lightning's and torch's, for want of a public name
+    ("logbook.py", "_batches_that_stepped"),
+    ("preview.py", "_MultiProcessingLauncher"),
+    ("preview.py", "_TunerExitException"),
+    ("reactions.py", "_step_supports_amp_scaling"),
+}
+LAZY = {("plots.py", "matplotlib"), ("__main__.py", "jsonargparse"), ("__main__.py", "plotext")}
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -33,12 +39,18 @@ def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield from (("." * node.level + (node.module or ""), alias.name) for alias in node.names)
 
 
+def imports_at_once(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Those that importing the file runs: not in a function, and not for the type checker only."""
+    at_once = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    yield from imports(ast.Module(body=[*at_once], type_ignores=[]))
+
+
 def root(module: str) -> str:
     return module.split(".")[0]
 
 
 def is_foreign(module: str) -> bool:
-    return not module.startswith(".") and root(module) not in sys.stdlib_module_names
+    return not module.startswith(".") and root(module) not in {*sys.stdlib_module_names, "lightning_lrsched"}
 
 
 def is_private(name: str) -> bool:
@@ -48,6 +60,13 @@ def is_private(name: str) -> bool:
 @pytest.mark.parametrize("file", FORMULAS)
 def test_formulas_know_no_torch_and_no_lightning(file: str) -> None:
     assert {root(module) for module, _ in imports(TREES[file]) if is_foreign(module)} <= {"typing_extensions"}
+
+
+@pytest.mark.parametrize("file", DRAWING)
+def test_pictures_know_no_schedule_no_torch_and_no_lightning(file: str) -> None:
+    at_once = {module for module, _ in imports_at_once(TREES[file])}
+    assert {module for module in at_once if module.startswith(".")} <= {".plots"}
+    assert not any(is_foreign(module) for module in at_once)
 
 
 @pytest.mark.parametrize("file", ["groups.py", "schedule.py", *REACTIVE])
@@ -89,6 +108,10 @@ def own_private_names() -> set[str]:
     return own
 
 
+def is_told_by_name(function: str) -> bool:
+    return function.endswith("attr") or function == "_is_a"
+
+
 def test_the_private_names_that_are_used() -> None:
     own, used = own_private_names(), set()
     for file, tree in TREES.items():
@@ -97,21 +120,26 @@ def test_the_private_names_that_are_used() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and is_private(node.attr):
                 used.add((file, node.attr))
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("attr"):
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and is_told_by_name(node.func.id):
                 names = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
                 used |= {(file, name) for name in names if isinstance(name, str) and is_private(name)}
     assert {(file, name) for file, name in used if name not in own} == PRIVATE
 
 
-def test_nothing_foreign_but_torch_and_lightning_is_imported() -> None:
-    foreign = {root(module) for tree in TREES.values() for module, _ in imports(tree) if is_foreign(module)}
+def test_nothing_foreign_but_torch_and_lightning_is_imported_before_it_is_needed() -> None:
+    foreign = {root(module) for tree in TREES.values() for module, _ in imports_at_once(tree) if is_foreign(module)}
     assert foreign == {"lightning", "torch", "typing_extensions"}
+    for file, tree in TREES.items():
+        inside = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        lazy = {root(module) for node in inside for module, _ in imports(ast.Module(node.body, []))}
+        assert {(file, module) for module in lazy if is_foreign(module)} <= LAZY
 
 
 def test_nothing_imports_preview_or_recipes() -> None:
     for file, tree in TREES.items():
+        barred = {"recipes"} if file == "__init__.py" else {"preview", "recipes"}  # which gives the public names
         for module, name in imports(tree):
-            assert not {"preview", "recipes"} & {*module.split("."), name}, (file, module, name)
+            assert not barred & {*module.split("."), name}, (file, module, name)
 
 
 @pytest.mark.parametrize("file", RECIPES)

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from importlib.metadata import requires, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lightning_lrsched
 from lightning_lrsched import LRSchedule
 
+FUNCTIONS = [thing for thing in vars(lightning_lrsched).values() if inspect.isfunction(thing)]
 CLASSES = [thing for thing in vars(lightning_lrsched).values() if isinstance(thing, type)]
 NEW_MODULES = """
 import sys
@@ -61,3 +63,12 @@ def test_a_docstring_explains_every_argument_and_error(cls: type) -> None:
     for name, parameter in inspect.signature(cls).parameters.items():
         stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
         assert f"\n    {stars}{name}: " in docstring, name
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, LRSchedule.preview, LRSchedule.plot])
+def test_a_docstring_explains_every_parameter_result_and_error(function: Any) -> None:
+    docstring = inspect.getdoc(function) or ""
+    for name in inspect.signature(function).parameters:
+        assert name == "self" or f"\n    {name}: " in docstring, name
+    assert "\nReturns:\n" in docstring
+    assert "\nRaises:\n" in docstring

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ranks import environment
 
 HERE = Path(__file__).parent
 
@@ -23,10 +23,9 @@ def run(strategy: str, devices: int, folder: Path, *checkpoint: Path) -> list[di
 
 def launch(strategy: str, devices: int, folder: Path, *checkpoint: Path) -> subprocess.CompletedProcess[str]:
     folder.mkdir(exist_ok=True)
-    clean = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_PORT")}
     return subprocess.run(
         [sys.executable, str(HERE / "ranks.py"), strategy, str(devices), str(folder), *map(str, checkpoint)],
-        env={**clean, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=120,

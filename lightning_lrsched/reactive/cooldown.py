@@ -16,7 +16,7 @@ from .plateau import Mode, PlateauDetector, ThresholdMode
 
 
 class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
-    r"""The base LR until a metric stalls or the time is nearly up, then one decay, and the end of the fit.
+    r"""The base LR until a metric stalls, then one last decay.
 
     .. code-block:: text
 

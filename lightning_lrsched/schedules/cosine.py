@@ -14,7 +14,7 @@ from ..schedule import FlooredArguments, FlooredSchedule
 
 
 class CosineAnnealing(FlooredSchedule):
-    r"""Half a cosine from the base LR down to the floor, which it then holds.
+    r"""Half a cosine from the base LR to the floor, which it holds.
 
     .. code-block:: text
 
@@ -70,7 +70,7 @@ class CosineAnnealing(FlooredSchedule):
 
 
 class CosineRestarts(FlooredSchedule):
-    r"""Cosine annealing that begins anew from the peak in every cycle.
+    r"""Cosine annealing that begins anew in every cycle.
 
     .. code-block:: text
 

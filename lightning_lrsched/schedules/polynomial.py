@@ -10,7 +10,7 @@ from ..schedule import FlooredArguments, FlooredSchedule
 
 
 class PolynomialDecay(FlooredSchedule):
-    r"""From the base LR down to the floor along a power of the time that is left; power 1 is a straight line.
+    r"""Down to the floor along a power of the time that is left.
 
     .. code-block:: text
 
@@ -20,6 +20,7 @@ class PolynomialDecay(FlooredSchedule):
            ╲──────
 
     ``lr(t) = eta_min + (base - eta_min) * (1 - t / t_max) ** power`` until ``t_max``, and ``eta_min`` from there.
+    Power 1 is a straight line.
 
     >>> decay = PolynomialDecay(t_max=4, power=2.0)
     >>> [decay.lr_at(t, base_lr=1.0) for t in (0, 1, 2, 4, 5)]

@@ -65,7 +65,7 @@ class InverseSqrt(LRSchedule):
 
 
 class PowerDecay(FlooredSchedule):
-    r"""A power law of the time, with an optional cooldown at the end of the run.
+    r"""A power law of the time, with a cooldown where one is given.
 
     .. code-block:: text
 

@@ -10,7 +10,7 @@ from ..schedule import FlooredArguments, FlooredSchedule
 
 
 class REX(FlooredSchedule):
-    r"""Slow at first, then ever faster down to the floor: between a straight line and a late drop.
+    r"""Slow at first, then ever faster down to the floor.
 
     .. code-block:: text
 
@@ -20,7 +20,7 @@ class REX(FlooredSchedule):
              │─────
 
     ``lr(t) = eta_min + (base - eta_min) * (1 - p) / (1 - p / 2)`` with ``p = t / t_max``, until ``t_max``, and
-    ``eta_min`` from there.
+    ``eta_min`` from there: between a straight line and a late drop.
 
     >>> rex = REX(t_max=4)
     >>> [round(rex.lr_at(t, base_lr=1.0), 4) for t in (0, 1, 2, 4, 5)]

@@ -13,7 +13,7 @@ from ..schedule import CommonArguments, LRSchedule
 
 
 class StepDecay(LRSchedule):
-    r"""The LR falls by the factor ``gamma`` every ``step_size`` intervals.
+    r"""The LR falls by ``gamma`` every ``step_size`` intervals.
 
     .. code-block:: text
 

@@ -15,7 +15,7 @@ Decay = Literal["linear", "cosine", "1-sqrt", "square", "exponential"]
 
 
 class WarmupStableDecay(FlooredSchedule):
-    r"""The base LR after the warmup, held until a decay at the end of the run.
+    r"""The base LR, held until a decay at the end of the run.
 
     .. code-block:: text
 

@@ -1,0 +1,165 @@
+"""``python -m lightning_lrsched list`` and ``preview NAME --epochs N ...``: the curves in a terminal."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import signal
+import sys
+from argparse import ArgumentError
+from csv import writer
+from itertools import pairwise
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+import lightning_lrsched
+
+from ._arguments import _parameters
+from .ownership import title
+from .plots import Curve, draw
+from .schedule import LRSchedule
+
+HINT = 'the command line needs jsonargparse and plotext: pip install "lightning-lrsched[cli]".'
+RUN = ("epochs", "steps_per_epoch", "base_lr", "png", "csv")
+
+WIDTH, HEIGHT = 80, 18
+MOST_ROWS = 16
+
+
+def schedules() -> dict[str, type[LRSchedule]]:
+    public = {name: getattr(lightning_lrsched, name) for name in sorted(lightning_lrsched.__all__, key=str.lower)}
+    return {k: v for k, v in public.items() if inspect.isclass(v) and issubclass(v, LRSchedule) and v is not LRSchedule}
+
+
+def summary(schedule: type[LRSchedule]) -> str:
+    return (inspect.getdoc(schedule) or "").partition("\n")[0].replace("``", "")
+
+
+def make_parser(arguments: list[str]) -> Any:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(
+        prog="python -m lightning_lrsched",
+        description="Learning-rate schedules, seen before the run.",
+        exit_on_error=False,
+    )
+    commands = parser.add_subcommands()
+    commands.add_subcommand("list", ArgumentParser(exit_on_error=False), help="Every schedule, one line each.")
+    preview = ArgumentParser(exit_on_error=False)
+    commands.add_subcommand("preview", preview, help="The curve of one schedule in a run, and its turning points.")
+    names = preview.add_subcommands(dest="schedule", metavar="SCHEDULE")
+    for name, schedule in schedules().items():
+        one = ArgumentParser(exit_on_error=False)
+        if name in arguments:  # each takes its time
+            run = one.add_argument_group("The run")
+            run.add_argument("--epochs", type=int, required=True, help="Epochs of the run.")
+            run.add_argument("--steps_per_epoch", type=int | None, help="Optimizer updates an epoch.")
+            run.add_argument("--base_lr", type=float, default=1.0, help="The LR that the optimizer is made with.")
+            run.add_argument("--png", type=str | None, metavar="FILE", help="Draw the curve into this file.")
+            run.add_argument("--csv", type=str | None, metavar="FILE", help="Write every value into this file.")
+            one.add_class_arguments(schedule)
+            one.set_defaults({k: p.default for k, p in _parameters(schedule).items() if p.default is not p.empty})
+        names.add_subcommand(name, one, help=summary(schedule))
+    return parser
+
+
+def list_schedules() -> str:
+    width = max(map(len, schedules()))
+    return "\n".join(f"{name:{width}}  {summary(schedule)}" for name, schedule in schedules().items())
+
+
+def preview(
+    schedule: LRSchedule, epochs: int, steps_per_epoch: int | None, base_lr: float, png: str | None, csv: str | None
+) -> str:
+    lrs = schedule.preview(epochs, steps_per_epoch, base_lr=base_lr)
+    curve = schedule._curve(repr(schedule), lrs, steps_per_epoch)
+    points: list[tuple[float, ...]]
+    if schedule.interval == "epoch":
+        head, points = ["epoch"], list(enumerate(lrs))
+    else:
+        head, points = ["step", "epoch"], list(zip(range(len(lrs)), curve.x, lrs, strict=True))
+    head.append(title(schedule.hyperparameter))
+    if csv is not None:
+        with open(csv, "w", newline="") as file:
+            writer(file).writerows([head, *points])
+    if png is not None:
+        draw([curve], "epoch", title(schedule.hyperparameter))[0].savefig(png, format="png")
+    rows = [[f"{number:.6g}" for number in points[t]] for t in turning_points(lrs)]
+    if len(rows) > MOST_ROWS:
+        rows[MOST_ROWS // 2 : -MOST_ROWS // 2] = [["..."] * len(head)]
+    return f"{curve.label}\n{chart(curve, epochs)}\n{table([head, *rows])}"
+
+
+def turning_points(lrs: list[float]) -> list[int]:
+    """Where the LR starts, ends, or begins to rise, to fall or to stay.
+
+    A jump from one level to another is one point, the first on the new level.
+
+    >>> turning_points([0.0, 0.5, 1.0, 1.0, 1.0, 0.5, 0.5])
+    [0, 2, 5, 6]
+    """
+    way = [(b > a) - (b < a) for a, b in pairwise(lrs)]
+    turns = [i for i in range(1, len(way)) if way[i - 1] != way[i]]
+    edges = {i for i in turns if way[i - 1] == 0 and (i + 1 == len(way) or way[i + 1] == 0)}
+    return [0, *(i for i in turns if i not in edges), *([len(lrs) - 1] if len(lrs) > 1 else [])]
+
+
+def table(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def chart(curve: Curve, epochs: int) -> str:
+    from plotext import figure
+
+    figure.clear()
+    figure.plot_size(WIDTH, HEIGHT)
+    figure.theme("colorless")
+    shown = thinned(curve, 2 * WIDTH)
+    figure.draw(figure.signal(shown.x, shown.y, marker="braille").lines())
+    figure.ruler("y").lim(0.0, max(shown.y) or 1.0)
+    figure.ruler("x").ticks(list(range(0, epochs + 1, -(-epochs // 5))))
+    figure.label("epoch")
+    return str(figure.build().string(colorless=True)).rstrip()
+
+
+def thinned(curve: Curve, parts: int) -> Curve:
+    """The ends, the lowest and the highest point of so many parts: what a chart of this width can show."""
+    points, size = range(len(curve.y)), len(curve.y) // parts + 1
+    kept: list[int] = []
+    for part in (points[start : start + size] for start in points[::size]):
+        kept += sorted({part[0], min(part, key=curve.y.__getitem__), max(part, key=curve.y.__getitem__), part[-1]})
+    return Curve(curve.label, [curve.x[i] for i in kept], [curve.y[i] for i in kept])
+
+
+def answer(arguments: list[str]) -> str:
+    """What the command with these arguments prints."""
+    # --base-lr is as good as --base_lr
+    given = [re.sub(r"^--[\w-]+", lambda name: "--" + name[0][2:].replace("-", "_"), each) for each in arguments]
+    parser = make_parser(given)
+    asked = parser.instantiate(parser.parse_args(given))
+    if asked.subcommand == "list":
+        return list_schedules()
+    name = asked.preview.schedule
+    values = asked.preview[name].as_dict()
+    run = {argument: values.pop(argument) for argument in RUN}
+    return preview(schedules()[name](**values), **run)
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        print(answer(arguments))
+    except (ArgumentError, ValueError, TypeError, ImportError, OSError, MisconfigurationException) as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name in ("jsonargparse", "plotext")
+        line = HINT if missing else " ".join(str(error).split())
+        # jsonargparse tells an argument's whole path
+        print("error: " + re.sub(r"preview\.\w+\.", "--", line), file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # ends quietly where a pipe ends, as in "| head"
+    sys.exit(main(sys.argv[1:]))
