@@ -21,6 +21,7 @@ from torch.utils.hooks import RemovableHandle
 
 from . import _checks
 from ._arguments import arguments, by_name, constructor_call
+from .dashboard import open_dashboard
 from .durations import Interval, Pace, RunLength
 from .groups import DrivenGroups, Moment
 from .history import History
@@ -32,7 +33,7 @@ from .reactions import Reactions
 from .reactive.base import Reactive
 
 # arguments that do not change the curve: a resume with other values is nobody's concern
-_NO_CURVE = ("log_lr", "replace_scheduler")
+_NO_CURVE = ("log_lr", "prog_bar", "replace_scheduler")
 
 
 @dataclass
@@ -68,6 +69,7 @@ class LRCallback(Callback, ABC):
         param_groups: str | int | Sequence[str | int] | None,
         hyperparameter: str,
         log_lr: bool,
+        prog_bar: bool,
         replace_scheduler: bool,
     ) -> None:
         self.interval: Interval = cast(Interval, _checks.choice(self, "interval", interval, ("epoch", "step")))
@@ -75,6 +77,7 @@ class LRCallback(Callback, ABC):
         self.param_groups = _checks.which_of(self, "param_groups", param_groups)
         self.hyperparameter = _checks.name(self, "hyperparameter", hyperparameter, "the key of a parameter group")
         self.log_lr = _checks.flag(self, "log_lr", log_lr)
+        self.prog_bar = _checks.flag(self, "prog_bar", prog_bar)
         self.replace_scheduler = _checks.flag(self, "replace_scheduler", replace_scheduler)
         self._fit: _Fit | None = None
         self._trainer: weakref.ref[Trainer] | None = None  # of the last fit
@@ -233,10 +236,11 @@ class LRCallback(Callback, ABC):
             groups.restore(self._history.late.get(groups.index, {}))
         self._tell_changes(fit)
         monitored = self.hyperparameter == "lr" and any(_is_a(c, "LearningRateMonitor") for c in _callbacks(trainer))
-        if self.log_lr and not monitored:
-            fit.logbook = Logbook(trainer, type(self).__name__, self._history.logged)
+        log = self.log_lr and not monitored
+        if log or self.prog_bar:
+            fit.logbook = Logbook(trainer, type(self).__name__, self._history.logged, log, self.prog_bar)
             fit.logbook.name(fit.driven, self.momentum is not None)
-        fit.watched = any(_looks_at_any_batch(callback) for callback in _callbacks(trainer))
+        fit.watched = self.prog_bar or any(_looks_at_any_batch(callback) for callback in _callbacks(trainer))
         if self._history.window_open:
             for groups in fit.driven:
                 groups.hold()
@@ -244,6 +248,10 @@ class LRCallback(Callback, ABC):
             self._apply(trainer, fit)
         self._publish(fit, fit.driven)
         self._start_clock(trainer, fit)
+        schedules = _schedules(trainer)
+        if self is schedules[-1] and trainer.loggers:  # the last to begin speaks for all
+            begun = [(s, s._fit.driven) for s in schedules if s.log_lr and s._fit is not None]
+            open_dashboard(trainer, begun, _run_length(trainer, fit.manual))
 
     def _start_clock(self, trainer: Trainer, fit: _Fit) -> None:
         if fit.reactions is not None and fit.reactions.tells_time and fit.driven:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import cast
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Trainer
@@ -41,24 +41,17 @@ def _suffixes(groups: list[Group]) -> list[str]:
     return [f"/{name or f'pg{number}'}" for number, name in enumerate(given, start=1)]
 
 
-def send_text(trainer: Trainer, tag: str, text: str) -> None:
-    """To each logger that can show text."""
-    for logger in trainer.loggers:
-        add_text = getattr(getattr(logger, "experiment", None), "add_text", None)
-        if add_text is not None:
-            add_text(tag, text, logged_step(trainer))
-
-
 class Logbook:
     """The curves of one schedule during one fit."""
 
-    def __init__(self, trainer: Trainer, owner: str, last_step: int) -> None:
+    def __init__(self, trainer: Trainer, owner: str, last_step: int, log: bool, prog_bar: bool) -> None:
         self._trainer = trainer
         self._owner = owner
-        # a dict that lives as long as the fit; the property that gives it evaluates every metric of the module
-        self._metrics = trainer.callback_metrics
+        # dicts that live as long as the fit; the properties that give them evaluate every metric of the module
+        self._metrics = trainer.callback_metrics if log else None
+        self._bar: dict[str, Any] | None = trainer.progress_bar_metrics if prog_bar else None
         self._last_step = last_step
-        self._every: int = trainer.log_every_n_steps if trainer.loggers else 0  # type: ignore[attr-defined]
+        self._every: int = trainer.log_every_n_steps if trainer.loggers and log else 0  # type: ignore[attr-defined]
         self._curves: list[list[tuple[str, int]]] = []
         self._momentum: list[str] = []
 
@@ -85,9 +78,12 @@ class Logbook:
         self._momentum = [momenta[g.index][g.members[0]] if momenta and g.members else "" for g in driven]
 
     def publish(self, place: int, values: list[float]) -> None:
-        """Let EarlyStopping, ModelCheckpoint and the like see the LRs in force."""
+        """Let EarlyStopping, ModelCheckpoint, the progress bar and the like see the LRs in force."""
         for name, group in self._curves[place]:
-            self._metrics[name] = torch.tensor(values[group], dtype=torch.float64)
+            if self._metrics is not None:
+                self._metrics[name] = torch.tensor(values[group], dtype=torch.float64)
+            if self._bar is not None:
+                self._bar[name] = f"{values[group]:.3g}"  # rich would cut a number to three places
 
     def due(self, step: int, epoch_began: bool) -> bool:
         """At the Trainer's cadence and at the first batch of an epoch, so that a short run has its points too."""

@@ -29,14 +29,15 @@ def stairs(label: str, values: Sequence[float]) -> Curve:
     return Curve(label, x, [value for value in values for _ in range(2)])
 
 
-def axes() -> Axes:
-    """New axes in a figure of their own."""
+def axes(on_screen: bool = True) -> Axes:
+    """New axes in a figure of their own; one that is not for the screen is none of pyplot's."""
     try:
-        from matplotlib import pyplot
+        from matplotlib import figure, pyplot
     except ImportError as error:
         hint = 'Pictures are drawn by matplotlib, which is not there: pip install "lightning-lrsched[plot]".'
         raise ModuleNotFoundError(hint) from error
-    ax: Axes = pyplot.subplots(layout="constrained")[1]
+    make = pyplot.figure if on_screen else figure.Figure
+    ax: Axes = make(layout="constrained").subplots()
     return ax
 
 

@@ -14,11 +14,11 @@ from torch.optim import Optimizer
 
 from . import restore
 from .clock import Clock
+from .dashboard import send_text
 from .durations import Interval
 from .groups import DrivenGroups, Moment
 from .history import History
 from .journal import Decision, Reaction
-from .logbook import send_text
 from .monitor import Monitor, mean_over_ranks
 from .ownership import refusal
 from .reactive.base import Reactive, Watched

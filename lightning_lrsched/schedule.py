@@ -37,6 +37,7 @@ class CommonArguments(TypedDict, total=False):
     param_groups: str | int | Sequence[str | int] | None
     hyperparameter: str
     log_lr: bool
+    prog_bar: bool
     replace_scheduler: bool
 
 
@@ -65,6 +66,7 @@ class LRSchedule(LRCallback, ABC):
             optimizer has betas) or any other key of the groups that holds a number. "LR" and ``base_lr`` then stand for
             it and for the value that ``configure_optimizers`` gave it.
         log_lr: Send the LR to the Trainer's loggers, under the names that LearningRateMonitor uses.
+        prog_bar: Show the LR in Lightning's progress bars.
         replace_scheduler: Take off, for this fit, a torch scheduler that ``configure_optimizers`` attached to the same
             optimizer; the base LR is then the group's ``initial_lr``. False: such a scheduler is refused.
 
@@ -90,9 +92,10 @@ class LRSchedule(LRCallback, ABC):
         param_groups: str | int | Sequence[str | int] | None = None,
         hyperparameter: str = "lr",
         log_lr: bool = True,
+        prog_bar: bool = False,
         replace_scheduler: bool = False,
     ) -> None:
-        super().__init__(interval, optimizer, param_groups, hyperparameter, log_lr, replace_scheduler)
+        super().__init__(interval, optimizer, param_groups, hyperparameter, log_lr, prog_bar, replace_scheduler)
         self.warmup = _checks.duration(self, "warmup", warmup, at_least=0)
         self.warmup_start_factor = None
         if warmup_start_factor is not None:

@@ -197,12 +197,11 @@ class CLI(LightningCLI):
         rank_zero_only(print)("tensorboard --logdir lightning_logs")
 
 
-def main(args: ArgsType = None) -> None:
+def main() -> None:
     warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # Lightning 2.6's own, with torch 2.13
     CLI(
         MLP,
         Digits,
-        args=args,
         auto_configure_optimizers=False,
         seed_everything_default=0,
         save_config_kwargs={"overwrite": True},

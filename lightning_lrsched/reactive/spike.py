@@ -24,7 +24,8 @@ class BackOffOnSpike(Reactive, LRSchedule):
              │   ╱
              └──╱
 
-    It begins with the very update whose loss or gradient norm is the spike. A value is a spike when it is above ``threshold`` times the median of the last ``window`` values, or not finite.
+    It begins with the very update whose loss or gradient norm is the spike: above ``threshold`` times the median of the
+    last ``window`` values, or not finite.
     ``lr(t) = base * factor`` for ``hold`` intervals, the spike's own being the first; it then climbs back in a line, in
     ``recovery`` even stairs below ``base``; another spike in that time begins anew. Multiply it with any schedule by
     :class:`~lightning_lrsched.ProductSchedule`, where ``base`` is what that schedule says.

@@ -1,0 +1,91 @@
+"""TensorBoard as a dashboard: LR and loss on one page, the planned curves as pictures, calls and decisions as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_info
+
+from .durations import Interval, RunLength
+from .groups import DrivenGroups, Moment
+from .logbook import logged_step
+from .ownership import hyperparameters, title
+from .plots import Curve, axes, draw
+
+POINTS = 500  # of a picture, about
+
+
+class Planned(Protocol):
+    """A schedule that knows its durations in intervals."""
+
+    interval: Interval
+    hyperparameter: str
+    momentum: tuple[float, float] | None
+
+    @property
+    def state_key(self) -> str: ...
+    def _moment(self, t: int, bases: set[float]) -> Moment: ...
+
+
+def send_text(trainer: Trainer, tag: str, text: str) -> None:
+    """To each logger that can show text."""
+    for add_text in _those_that_can(trainer, "add_text"):
+        add_text(tag, text, logged_step(trainer))
+
+
+def open_dashboard(trainer: Trainer, begun: Sequence[tuple[Any, list[DrivenGroups]]], run: RunLength) -> None:
+    """Write, for all the schedules of a fit at once, what their page and their tabs need."""
+    if not begun or not trainer.is_global_zero:
+        return
+    keys = sorted({key for schedule, _ in begun for key in hyperparameters(schedule)})
+    for add_custom_scalars in _those_that_can(trainer, "add_custom_scalars"):
+        add_custom_scalars(_layout(keys))
+    for schedule, driven in begun:
+        send_text(trainer, f"{schedule.state_key}/call", f"`{schedule!r}`")
+        for add_figure in _those_that_can(trainer, "add_figure"):
+            if (picture := _picture(schedule, driven, run)) is not None:
+                add_figure(f"{schedule.state_key}/planned", picture, logged_step(trainer))
+
+
+def _those_that_can(trainer: Trainer, do: str) -> list[Callable[..., None]]:
+    """The method of each logger's experiment that has it, as TensorBoard's writer has."""
+    methods = [getattr(getattr(logger, "experiment", None), do, None) for logger in trainer.loggers]
+    return [method for method in methods if method is not None]
+
+
+def _layout(keys: list[str]) -> dict[str, dict[str, list[Any]]]:
+    # TensorBoard matches an expression with the beginning of a tag; what a module calls its losses is its own affair
+    charts = {title(key): ["Multiline", [f"{key}-"]] for key in keys}
+    return {"Schedules": {**charts, "loss": ["Multiline", [".*[Ll]oss"]]}}
+
+
+def _picture(schedule: Planned, driven: list[DrivenGroups], run: RunLength) -> Any:
+    """The planned curve of the highest and the lowest base value, over the run; None: it cannot be drawn."""
+    total = run.total(schedule.interval)
+    bases = {base for groups in driven for base in groups.bases}
+    if total is None or not bases:
+        return None
+    try:
+        ax = axes(on_screen=False)
+    except ModuleNotFoundError as missing:
+        rank_zero_info(f"No picture of the planned curve goes to TensorBoard. {missing}")
+        return None
+    curves, xlabel = _curves(schedule, sorted({max(bases), min(bases)}, reverse=True), total, run)
+    return draw(curves, xlabel, title(schedule.hyperparameter), ax)[0]
+
+
+def _curves(schedule: Planned, bases: list[float], total: int, run: RunLength) -> tuple[list[Curve], str]:
+    """In steps, as TensorBoard's curves are, as far as the Trainer knows how many an epoch has."""
+    places = range(0, total, -(-total // POINTS))
+    values = [schedule._moment(t, set(bases)).of(bases) for t in places]
+    x: list[float] = list(places)
+    xlabel: str = schedule.interval
+    if schedule.interval == "epoch":  # each value holds for its epoch
+        x = [float(edge) for t in places for edge in (t, min(t + places.step, total))]
+        values = [value for value in values for _ in range(2)]
+        if run.pace is not None:
+            x, xlabel = [float(run.pace.steps(int(epoch))) for epoch in x], "step"
+    labels = [f"base {title(schedule.hyperparameter)} {base:g}" for base in bases]
+    return [Curve(label, x, list(y)) for label, y in zip(labels, zip(*values, strict=True), strict=True)], xlabel
