@@ -57,8 +57,9 @@ def _those_that_can(trainer: Trainer, do: str) -> list[Callable[..., None]]:
 
 def _layout(keys: list[str]) -> dict[str, dict[str, list[Any]]]:
     # TensorBoard matches an expression with the beginning of a tag; what a module calls its losses is its own affair
-    charts = {title(key): ["Multiline", [f"{key}-"]] for key in keys}
-    return {"Schedules": {**charts, "loss": ["Multiline", [".*[Ll]oss"]]}}
+    tags = {title(key): f"{key}-" for key in keys}
+    beside = {"LR": tags.pop("LR"), "loss": ".*[Ll]oss"} if "LR" in tags else {"loss": ".*[Ll]oss"}
+    return {"Schedules": {name: ["Multiline", [tag]] for name, tag in (beside | tags).items()}}
 
 
 def _picture(schedule: Planned, driven: list[DrivenGroups], run: RunLength) -> Any:
