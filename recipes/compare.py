@@ -275,7 +275,8 @@ def picture(results: dict[str, dict[str, list[Result]]], file: Path) -> None:
     found = next(iter(results.values()))
     constant, rows = found["Constant"][0], -(-len(found) // 5)
     figure = Figure(figsize=(16, 3 * rows), layout="constrained")
-    for ax, (name, (result, *_)) in zip(figure.subplots(rows, 5).flat, found.items(), strict=False):
+    panels = figure.subplots(rows, 5, sharey=True).flat
+    for ax, (name, (result, *_)) in zip(panels, found.items(), strict=False):
         ax.semilogy(constant.val_losses, color="0.7", label="loss, constant LR")
         ax.semilogy(result.val_losses, label="loss")
         ax.set_title(name, fontsize=10)
