@@ -83,7 +83,7 @@ class SequentialSchedule(_Composite):
         parts: Two or more schedules with the ``interval`` of the sequence, and without ``optimizer``,
             ``param_groups``, ``hyperparameter`` and momentum of their own. They may be sequences and products. One that
             monitors a metric, as :class:`ReduceOnPlateau` does, must be the last. What a part watches it judges only
-            in its own stretch.
+            in its own stretch, and what it decides stands in the ``journal`` of the whole.
         milestones: One fewer than parts: positive durations from the sequence's start, strictly rising; their units may
             differ. A part begins at t = milestone.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`; ``warmup`` comes before all parts.
@@ -144,7 +144,8 @@ class ProductSchedule(_Composite):
 
     Args:
         parts: Two or more schedules with the ``interval`` of the product, and without ``optimizer``, ``param_groups``,
-            ``hyperparameter`` and momentum of their own. They may be sequences and products.
+            ``hyperparameter`` and momentum of their own. They may be sequences and products. What a part decides stands
+            in the ``journal`` of the whole.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`; ``warmup`` comes before all parts.
 
     Raises:

@@ -223,7 +223,7 @@ def train(setting: Setting, lr: float, seed: int, args: argparse.Namespace) -> R
     test_accuracy = float(trainer.callback_metrics["test_accuracy"])
     result = Result(curves.losses, curves.accuracies, curves.lrs, test_accuracy)
     figures = {"val_accuracy": result.val_accuracies[-1], "val_loss": result.loss, "test_accuracy": test_accuracy}
-    params = {**options, "hidden": str(options["hidden"]), "schedule": setting.schedule, "clip": str(setting.clip)}
+    params = {"schedule": setting.schedule, "optimizer": setting.optimizer, "lr": lr, "changes": " ".join(differences)}
     logger.log_hyperparams(params, {f"final/{name}": figure for name, figure in figures.items()})
     logger.finalize("success")
     return result
