@@ -26,9 +26,11 @@ import statistics
 import time
 import warnings
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -66,7 +68,7 @@ class GAN(LightningModule):
         return samples
 
     def training_step(self, batch: int) -> None:
-        generator, discriminator = self.optimizers()  # type: ignore[misc]
+        generator, discriminator = cast(list[LightningOptimizer], self.optimizers())
         real = MODES[torch.randint(8, (BATCH,))] + STD * torch.randn(BATCH, 2)
         fake = self.sample(BATCH)
         loss = nn.functional.softplus
@@ -93,8 +95,8 @@ class GAN(LightningModule):
         self.good = 100 * good.float().mean().item()
         figure = Figure(figsize=(4, 4))
         axes = figure.add_subplot(aspect="equal")
-        axes.scatter(*samples.T.tolist(), s=2)
-        axes.scatter(*MODES.T.tolist(), marker="x", color="black")
+        axes.scatter(samples[:, 0].tolist(), samples[:, 1].tolist(), s=2)
+        axes.scatter(MODES[:, 0].tolist(), MODES[:, 1].tolist(), marker="x", color="black")
         if isinstance(self.logger, TensorBoardLogger):
             self.logger.experiment.add_figure("samples", figure)
 
