@@ -36,7 +36,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lightning_lrsched import CosineAnnealing, WarmupStableDecay
+from lightning_lrsched import Constant, CosineAnnealing, WarmupStableDecay
 
 LATENT, HIDDEN, BATCH, SAMPLES = 8, 64, 128, 2000
 STD = 0.1
@@ -116,7 +116,7 @@ def train(row: str, lr: float, seed: int, args: argparse.Namespace) -> GAN:
         accelerator=args.accelerator,
         devices=1,
         max_epochs=1,
-        callbacks=schedules if row == "schedules" else [],
+        callbacks=schedules if row == "schedules" else [Constant(interval="step")],  # which logs both LRs
         logger=TensorBoardLogger(args.logdir, name=f"{row}-lr{lr:g}", version=f"seed{seed}"),
         log_every_n_steps=20,
         enable_checkpointing=False,

@@ -114,6 +114,9 @@ def test_gan_logs_two_schedules_and_a_picture(
     assert generator[0] == discriminator[0] == pytest.approx(0.001)
     assert discriminator[1] == pytest.approx(0.001)
     assert generator[1] < 0.0006
+    constant = tmp_path / "constant-lr0.001/seed0"
+    for tag in ("lr-Adam", "lr-Adam-1"):
+        assert [value for _, value in scalars(constant, tag)] == pytest.approx([0.001] * 3)
     assert {"g_loss", "d_loss"} <= set(EventAccumulator(str(run)).Reload().Tags()["scalars"])
     assert EventAccumulator(str(run)).Reload().Tags()["images"] == ["samples"]
 
