@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import lightning_lrsched
 from lightning_lrsched import LRSchedule
-from recipes import compare, mlp, reactions, xor
+from recipes import compare, gan, mlp, reactions, xor
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(ROOT.glob("recipes/configs/*.yaml"))
@@ -61,6 +61,7 @@ def test_xor_converges_on_a_wide_network(tmp_path: Path, capsys: pytest.CaptureF
     [
         (["--schedule", "cosin"], "argument --schedule: invalid choice: 'cosin' (choose from"),
         (["--seeds", "0"], "--seeds, --hidden and --epochs must be at least 1"),
+        (["--search", "--hidden", "4"], "--search takes 2, 4 and 8 hidden units: --hidden does not go with it"),
     ],
 )
 def test_xor_refuses_what_it_cannot_run(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -262,3 +263,60 @@ def test_compare_prints_tables_claims_and_a_picture(
     assert "step decay suits SGD with momentum:" in out
     assert out[-2:] == [f"{tmp_path}/compare.png", f"tensorboard --logdir {tmp_path}"]
     assert (tmp_path / "compare.png").stat().st_size > 10_000
+
+
+def test_xor_search_prints_a_row_for_each_width_and_schedule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xor, "SELECTION_SEEDS", range(1000, 1001))
+    small = [each for each in SMALL if each not in ("--hidden", "4")]
+    xor.main([*small, "--search", "--epochs", "2", "--logdir", str(tmp_path)])
+    header, *rows, last = capsys.readouterr().out.splitlines()
+    assert header.split() == ["hidden", "schedule", "converged", "epochs:", "median", "(range)", "setting"]
+    assert [tuple(row.split()[:2]) for row in rows] == [(hidden, name) for hidden in "248" for name in xor.SCHEDULES]
+    assert all(" of 2 " in row and " LR 0." in row for row in rows)
+    assert last == f"tensorboard --logdir {tmp_path}"
+    assert scalars(tmp_path / "hidden8/cosine/seed1", "val_loss")
+
+
+def test_every_schedule_of_the_search_has_as_many_settings() -> None:
+    assert list(xor.SEARCHED) == list(xor.SCHEDULES)
+    assert {len(values) for _, values, _ in xor.SEARCHED.values()} == {2}
+    lrs = {lr * factor for lr in xor.SEARCHED_LRS for factor in xor.SEARCHED["constant"][1]}
+    assert len(lrs) == 2 * len(xor.SEARCHED_LRS)
+
+
+def test_gan_logs_two_schedules_and_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gan, "LRS", (0.001,))
+    gan.main(["--seeds", "2", "--steps", "41", "--logdir", str(tmp_path)])
+    header, *rows, last = capsys.readouterr().out.splitlines()
+    assert header.split() == ["LR", "modes", "of", "8", "better", "good", "samples,", "%", "better"]
+    assert [row.split()[0] for row in rows] == list(gan.ROWS)
+    assert rows[1].count(" of 2") == 2
+    assert last == f"tensorboard --logdir {tmp_path}"
+    run = tmp_path / "schedules-lr0.001/seed0"
+    generator = [value for _, value in scalars(run, "lr-Adam")]
+    discriminator = [value for _, value in scalars(run, "lr-Adam-1")]
+    assert generator[0] == discriminator[0] == pytest.approx(0.001)
+    assert discriminator[1] == pytest.approx(0.001)
+    assert generator[1] < 0.0006
+    constant = tmp_path / "constant-lr0.001/seed0"
+    for tag in ("lr-Adam", "lr-Adam-1"):
+        assert [value for _, value in scalars(constant, tag)] == pytest.approx([0.001] * 3)
+    assert {"g_loss", "d_loss"} <= set(EventAccumulator(str(run)).Reload().Tags()["scalars"])
+    assert EventAccumulator(str(run)).Reload().Tags()["images"] == ["samples"]
+
+
+def test_gan_counts_modes_and_good_samples() -> None:
+    model = gan.GAN(lr=0.001)
+    model.sample = lambda count: gan.MODES[:4].repeat(count // 8, 1).repeat(2, 1)  # type: ignore[method-assign]
+    model.on_train_end()
+    assert (model.modes, model.good) == (4, 100.0)
+
+
+def test_gan_refuses_what_it_cannot_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        gan.main(["--steps", "1"])
+    assert "--seeds must be at least 1 and --steps at least 2" in capsys.readouterr().err
