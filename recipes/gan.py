@@ -1,6 +1,6 @@
 """A GAN with a schedule per optimizer, against constant LRs: manual optimization on a ring of eight Gaussians.
 
-    python -m recipes.gan                  # 5 seeds each: 1.5 to 3 minutes
+    python -m recipes.gan                  # 5 seeds each: 2 to 4 minutes
     python -m recipes.gan --steps 300      # a quick look
 
 Generator: 8 normal numbers, two hidden layers of 64 ReLU units, a point in the plane. Discriminator: the same the other
