@@ -51,8 +51,9 @@ def open_dashboard(trainer: Trainer, begun: Sequence[tuple[Any, list[DrivenGroup
 
 def _those_that_can(trainer: Trainer, do: str) -> list[Callable[..., None]]:
     """The method of each logger's experiment that has it, as TensorBoard's writer has."""
-    methods = [getattr(getattr(logger, "experiment", None), do, None) for logger in trainer.loggers]
-    return [method for method in methods if method is not None]
+    experiments = [getattr(logger, "experiment", None) for logger in trainer.loggers]
+    # asked of the class, for Lightning's dummies of a fast_dev_run and of other ranks have whatever they are asked for
+    return [getattr(experiment, do) for experiment in experiments if hasattr(type(experiment), do)]
 
 
 def _layout(keys: list[str]) -> dict[str, dict[str, list[Any]]]:

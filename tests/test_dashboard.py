@@ -181,7 +181,9 @@ def test_other_loggers_get_what_they_can_show(tmp_path: Path) -> None:
     assert written(tmp_path / "run").Tags()["images"] == ["ReduceOnPlateau/planned"]
 
 
-def test_fast_dev_run_writes_nothing(tmp_path: Path) -> None:
+def test_fast_dev_run_writes_and_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dashboard = importlib.import_module("lightning_lrsched.dashboard")
+    monkeypatch.setattr(dashboard, "axes", None)
     trainer(tmp_path, CosineAnnealing(t_max=5), logger=TensorBoardLogger(tmp_path), fast_dev_run=True).fit(Recorder())
     assert list(tmp_path.rglob("events*")) == []
 
