@@ -2,7 +2,7 @@
 
     python -m recipes.xor                                   # every setting, 20 seeds each: about 45 s
     python -m recipes.xor --schedule cosine --hidden 8      # one of them, on a wider network
-    python -m recipes.xor --search --seeds 10               # the best of six settings each, three widths: about 4 min
+    python -m recipes.xor --search --seeds 10               # the best of six settings each, three widths: about 5 min
 
 Network: 2 inputs, 2 hidden ReLU units behind BatchNorm, 1 output, binary cross-entropy on its logit, He initialisation,
 Adam from LR 0.1. An epoch is one update on all four points, then a validation on them in eval mode, where BatchNorm's
