@@ -1,6 +1,6 @@
 """Every schedule against a constant LR on the handwritten digits, and what is said of schedules put to the test.
 
-    python -m recipes.compare                         # tables, claims, a picture: about 6 minutes on two cores
+    python -m recipes.compare                         # tables, claims, a picture: about 7 minutes on two cores
     python -m recipes.compare --seeds 2 --epochs 5    # a quick look
 
 Data and network: those of recipes/mlp.py, with one hidden layer of 128 units, BatchNorm, dropout 0.2 and He's

@@ -38,6 +38,13 @@ class Board:
         return content
 
 
+def _answers(board: Board) -> bool:
+    try:
+        return bool(board.get("scalars", "tags"))
+    except URLError:
+        return False
+
+
 @contextmanager
 def tensorboard(folder: Path) -> Iterator[Board]:
     """A server on a loopback port that has read what lies in the folder."""
@@ -48,12 +55,9 @@ def tensorboard(folder: Path) -> Iterator[Board]:
     server = subprocess.Popen([*command, "--load_fast=false"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         board, end = Board(f"http://127.0.0.1:{port}"), time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            try:
-                if board.get("scalars", "tags"):
-                    break
-            except URLError:
-                pass
+        while not _answers(board):
+            if server.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"TensorBoard does not answer; see what this says: {' '.join(command)}")
             time.sleep(0.2)
         yield board
     finally:
