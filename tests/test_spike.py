@@ -39,6 +39,16 @@ class Plays(Recorder):
         return (bias - bias.detach()) * (value if self.steep else 1.0) + value + 0.0 * self.layer.weight.sum()
 
 
+class Manual(Plays):
+    automatic_optimization = False
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> None:
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(super().training_step(batch, batch_idx))
+        optimizer.step()
+
+
 class Remembers(torch.optim.SGD):
     """Notes the LR of each of its steps, as its gradients are there."""
 
@@ -133,15 +143,6 @@ def test_a_growing_accumulation_is_no_spike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("watch", ["loss", "grad_norm"])
 def test_in_manual_optimization(watch: Any, tmp_path: Path) -> None:
-    class Manual(Plays):
-        automatic_optimization = False
-
-        def training_step(self, batch: Tensor, batch_idx: int) -> None:
-            optimizer = self.optimizers()
-            optimizer.zero_grad()
-            self.manual_backward(super().training_step(batch, batch_idx))
-            optimizer.step()
-
     model, schedule = Manual({4: 9.0}, steep=True), guard(watch=watch)
     model.configure = lambda params: Remembers(params, lr=1.0)
     fit = trainer(tmp_path, schedule, max_epochs=1)
@@ -206,15 +207,6 @@ def test_a_gradient_that_the_scaler_skips_is_no_spike(tmp_path: Path) -> None:
 
 
 def test_in_manual_optimization_too_a_point_is_the_lr_that_its_update_used(tmp_path: Path) -> None:
-    class Manual(Plays):
-        automatic_optimization = False
-
-        def training_step(self, batch: Tensor, batch_idx: int) -> None:
-            optimizer = self.optimizers()
-            optimizer.zero_grad()
-            self.manual_backward(super().training_step(batch, batch_idx))
-            optimizer.step()
-
     schedule = ProductSchedule([StepDecay(1, 0.5, interval="step"), guard()], interval="step")
     logger = CSVLogger(tmp_path, "", "run")
     trainer(tmp_path, schedule, logger=logger, log_every_n_steps=1, max_epochs=1).fit(Manual({4: 9.0}))
