@@ -10,6 +10,8 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from .durations import Interval, RunLength
 from .groups import DrivenGroups, Moment
+from .history import History
+from .journal import Decision
 from .logbook import logged_step
 from .ownership import hyperparameters, title
 from .plots import Curve, axes, draw
@@ -23,6 +25,8 @@ class Planned(Protocol):
     interval: Interval
     hyperparameter: str
     momentum: tuple[float, float] | None
+    journal: list[Decision]
+    _history: History
 
     @property
     def state_key(self) -> str: ...
@@ -67,14 +71,15 @@ def _picture(schedule: Planned, driven: list[DrivenGroups], run: RunLength) -> A
     """The planned curve of the highest and the lowest base value, over the run; None: it cannot be drawn."""
     total = run.total(schedule.interval)
     bases = {base for groups in driven for base in groups.bases}
-    if total is None or not bases:
+    begun_anew = schedule._history.restart is not None or bool(schedule.journal)  # so that t or the curve is another
+    if total is None or not bases or begun_anew:
         return None
     try:
+        curves, xlabel = _curves(schedule, sorted({max(bases), min(bases)}, reverse=True), total, run)
         ax = axes(on_screen=False)
-    except ModuleNotFoundError as missing:
-        rank_zero_info(f"No picture of the planned curve goes to TensorBoard. {missing}")
+    except Exception as error:  # of matplotlib that is missing, or of a user's formula where the fit may never come
+        rank_zero_info(f"{type(schedule).__name__}: no picture of the planned curve goes to TensorBoard. {error}")
         return None
-    curves, xlabel = _curves(schedule, sorted({max(bases), min(bases)}, reverse=True), total, run)
     return draw(curves, xlabel, title(schedule.hyperparameter), ax)[0]
 
 

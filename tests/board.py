@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -41,7 +40,7 @@ class Board:
 def _answers(board: Board) -> bool:
     try:
         return bool(board.get("scalars", "tags"))
-    except URLError:
+    except OSError:  # refused, or reset
         return False
 
 
@@ -71,7 +70,7 @@ def browser() -> Iterator[Any]:
 
     options = ChromeOptions()
     options.binary_location = str(CHROMIUM)
-    for switch in (*QUIET, "window-size=1300,680"):
+    for switch in (*QUIET, "window-size=1300,900"):
         options.add_argument(f"--{switch}")
     driver = Chrome(options=options, service=ChromeService(str(DRIVER)))
     try:
@@ -124,7 +123,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as logs:
         train(Path(logs))
         with tensorboard(Path(logs)) as running, browser() as chromium:
-            opened(chromium, running, "custom_scalars", "Matches (2)")
+            opened(chromium, running, "custom_scalars&_smoothingWeight=0", "Matches (2)")
             time.sleep(3)  # the curves are drawn after the words
             chromium.save_screenshot(str(PICTURE))
     print(f"{PICTURE.name}: {PICTURE.stat().st_size // 1024} KB")

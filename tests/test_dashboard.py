@@ -13,14 +13,22 @@ from typing import Any
 import pytest
 import torch
 from board import CHROMIUM, DRIVER, Board, browser, opened, tensorboard
-from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, RichProgressBar, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
-from models import Recorder, trainer
+from models import Recorder, saver, trainer
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_lrsched import Constant, CosineAnnealing, CyclicalLR, ExponentialDecay, ReduceOnPlateau, StepDecay
+from lightning_lrsched import (
+    Constant,
+    CosineAnnealing,
+    CustomSchedule,
+    CyclicalLR,
+    ExponentialDecay,
+    ReduceOnPlateau,
+    StepDecay,
+)
 
 
 def two_groups(params: Any) -> Any:
@@ -125,6 +133,30 @@ def test_a_run_without_an_end_has_no_picture(tmp_path: Path) -> None:
     run = {"logger": logger, "max_epochs": -1, "max_time": {"seconds": 1}}
     trainer(tmp_path, StepDecay(1, 0.5, interval="step"), **run).fit(model)
     assert written(tmp_path / "run").Tags()["images"] == []
+
+
+def test_a_formula_that_ends_before_the_run_leaves_out_the_picture_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = TensorBoardLogger(tmp_path, name="", version="run")
+    stop = EarlyStopping("lr-SGD", stopping_threshold=0.5, check_on_train_epoch_end=True)
+    model = Recorder(batches=1)
+    schedule = CustomSchedule(lambda t, base_lr: [1.0, 0.5, 0.25][t])
+    with caplog.at_level(logging.INFO):
+        trainer(tmp_path, schedule, stop, logger=logger, max_epochs=9).fit(model)
+    assert model.used == [1.0, 0.5]
+    assert caplog.text.count("CustomSchedule: no picture of the planned curve goes to TensorBoard. list index") == 1
+
+
+def test_a_plan_that_has_been_reacted_to_is_not_drawn_anew(tmp_path: Path) -> None:
+    run = {"max_epochs": 3, "logger": TensorBoardLogger(tmp_path, name="", version="first")}
+    losing = Recorder(batches=1, val_batches=1)
+    trainer(tmp_path, ReduceOnPlateau(patience=1), saver(tmp_path, "on_validation_end"), **run).fit(losing)
+    assert written(tmp_path / "first").Tags()["images"] == ["ReduceOnPlateau/planned"]
+    run |= {"logger": TensorBoardLogger(tmp_path, name="", version="second")}
+    resumed = Recorder(batches=1, val_batches=1)
+    trainer(tmp_path, ReduceOnPlateau(patience=1), **run).fit(resumed, ckpt_path=tmp_path / "2.ckpt")
+    assert written(tmp_path / "second").Tags()["images"] == []
 
 
 def test_an_epoch_of_the_plan_is_as_long_as_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
