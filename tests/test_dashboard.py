@@ -139,7 +139,7 @@ def test_a_formula_that_ends_before_the_run_leaves_out_the_picture_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     logger = TensorBoardLogger(tmp_path, name="", version="run")
-    stop = EarlyStopping("lr-SGD", stopping_threshold=0.5, check_on_train_epoch_end=True)
+    stop = EarlyStopping("lr-SGD", stopping_threshold=0.6, check_on_train_epoch_end=True)
     model = Recorder(batches=1)
     schedule = CustomSchedule(lambda t, base_lr: [1.0, 0.5, 0.25][t])
     with caplog.at_level(logging.INFO):
