@@ -157,11 +157,9 @@ class LRCallback(Callback, ABC):
         self._history = History.of(state_dict["lr_history"])
         memories = list(state_dict["memory"])
         for schedule in self._reactive():
-            for name, memory in memories:
-                if name == type(schedule).__name__:
-                    schedule.remember(memory)
-                    memories.remove((name, memory))
-                    break
+            names = [name for name, _ in memories]
+            if (kind := type(schedule).__name__) in names:  # the first of its kind that is left
+                schedule.remember(memories.pop(names.index(kind))[1])
         self.journal[:] = [Decision(*decision) for decision in state_dict["journal"]]
         now, saved = self._fingerprint(), state_dict["arguments"]
         self._changed |= {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}

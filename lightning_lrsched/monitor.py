@@ -46,13 +46,13 @@ class Monitor:
         if self._owner.check_on_train_epoch_end:
             self._owner.noted = self._owner.noted if value is None else value
             return None
-        self._owner.validated |= value is not None
+        self._owner.from_validation |= value is not None
         if self._value(trainer) is None and math.isinf(trainer.num_training_batches):
             raise self._missing(trainer)  # no epoch will end and bring a training metric
         return value
 
     def epoch_ends(self, trainer: Trainer) -> float | None:
-        if self._owner.validated:
+        if self._owner.from_validation:
             return None
         noted, self._owner.noted = self._owner.noted, None
         value = self._new(trainer, self._before_epoch, trainer.current_epoch)
@@ -60,7 +60,7 @@ class Monitor:
 
     def between_epochs(self, trainer: Trainer) -> float | None:
         ended, value = trainer.current_epoch - 1, None
-        if not self._owner.validated and ended >= 0 and self._last_epoch != ended:
+        if not self._owner.from_validation and ended >= 0 and self._last_epoch != ended:
             value = self._new(trainer, self._before_epoch, ended)
             never = self._last_epoch < 0 and self._epochs > 0
             if never and (self._validated or not trainer.enable_validation):

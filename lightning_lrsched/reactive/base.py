@@ -29,8 +29,8 @@ class Reactive(ABC):
     restore_due: bool = False
     #: a value of the metric that waits for the end of its epoch
     noted: float | None = None
-    #: whether validations log the metric
-    validated: bool = False
+    #: whether the metric is one that validations log
+    from_validation: bool = False
     #: the attributes that a checkpoint keeps
     remembered: ClassVar[tuple[str, ...]] = ()
 

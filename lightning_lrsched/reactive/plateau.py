@@ -28,7 +28,7 @@ class PlateauDetector(Reactive):
         "recent",
         "at_best",
         "noted",
-        "validated",
+        "from_validation",
     )
 
     monitor: str
@@ -62,7 +62,7 @@ class PlateauDetector(Reactive):
     def begin_anew(self) -> None:
         self.best, self.bad_checks, self.kept, self.restore_due = None, 0, None, False
         self.average, self.recent = self.at_best = (0.0, 0.0), []
-        self.noted, self.validated, self._warned = None, False, False
+        self.noted, self.from_validation, self._warned = None, False, False
 
     def count(self, value: float) -> bool:
         """Count one check; True where it is the best so far."""
