@@ -1,12 +1,12 @@
 """Learning-rate schedules as Lightning callbacks: ``Trainer(callbacks=[CosineAnnealing(interval="step")])``."""
 
-from .bounds import cyclical_bounds, plot_bounds
-from .composition import ProductSchedule, SequentialSchedule
-from .preview import plot_schedules, preview_fit
+from .look.bounds import cyclical_bounds, plot_bounds
+from .look.fits import plot_schedules, preview_fit
 from .reactive.cooldown import CooldownOnPlateau
 from .reactive.plateau import ReduceOnPlateau
 from .reactive.spike import BackOffOnSpike
 from .schedule import LRSchedule
+from .schedules.composition import ProductSchedule, SequentialSchedule
 from .schedules.constant import Constant
 from .schedules.cosine import CosineAnnealing, CosineRestarts
 from .schedules.custom import CustomSchedule

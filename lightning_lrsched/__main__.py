@@ -15,9 +15,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import lightning_lrsched
 
-from ._arguments import _parameters
-from .ownership import title
-from .plots import Curve, draw
+from .formula.arguments import parameters
+from .formula.decisions import title
+from .formula.pictures import Curve, draw
 from .schedule import LRSchedule
 
 HINT = 'the command line needs jsonargparse and plotext: pip install "lightning-lrsched[cli]".'
@@ -59,7 +59,7 @@ def make_parser(arguments: list[str]) -> Any:
             run.add_argument("--png", type=str | None, metavar="FILE", help="Draw the curve into this file.")
             run.add_argument("--csv", type=str | None, metavar="FILE", help="Write every value into this file.")
             one.add_class_arguments(schedule)
-            one.set_defaults({k: p.default for k, p in _parameters(schedule).items() if p.default is not p.empty})
+            one.set_defaults({k: p.default for k, p in parameters(schedule).items() if p.default is not p.empty})
         names.add_subcommand(name, one, help=summary(schedule))
     return parser
 
@@ -73,7 +73,7 @@ def preview(
     schedule: LRSchedule, epochs: int, steps_per_epoch: int | None, base_lr: float, png: str | None, csv: str | None
 ) -> str:
     lrs = schedule.preview(epochs, steps_per_epoch, base_lr=base_lr)
-    curve = schedule._curve(repr(schedule), lrs, steps_per_epoch)
+    curve = schedule.curve(repr(schedule), lrs, steps_per_epoch)
     points: list[tuple[float, ...]]
     if schedule.interval == "epoch":
         head, points = ["epoch"], list(enumerate(lrs))

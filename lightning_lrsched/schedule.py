@@ -1,26 +1,29 @@
-"""The base of every schedule: its position ``t``, its durations in intervals, its warmup, and one pure formula."""
+"""The base of every schedule: its arguments, its durations in intervals, its warmup, and one pure formula."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC
-from collections.abc import Iterable, Sequence
-from copy import deepcopy
+from collections.abc import Sequence
+from copy import copy, deepcopy
 from html import escape
-from numbers import Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast, overload
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from typing_extensions import Self, Unpack
+from typing_extensions import Never, Unpack
 
-from . import _checks
 from .callback import LRCallback
-from .curves import Line, Table, ramp
-from .durations import Interval, Pace, RunLength, parse
-from .groups import Moment
-from .ownership import refusal, title
-from .plots import Curve, draw, stairs, svg
-from .reactive.base import Reactive
+from .formula import checks
+from .formula.arguments import refuse_unknown
+from .formula.curves import Line, Moment
+from .formula.decisions import title
+from .formula.durations import Interval, parse
+from .formula.memory import Reactive
+from .formula.pictures import Curve, draw, stairs, svg
+from .formula.timeline import MADE, START, Mark, Pace, Run
+from .measure import Span, open_duration, spans, warmup_end
+from .placed import Placed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,6 +84,8 @@ class LRSchedule(LRCallback, ABC):
     periods: ClassVar[tuple[str, ...]] = ()
     #: the duration that is the rest of the run when it is None
     fills_run: str = ""
+    #: the durations that may be 0
+    from_zero: ClassVar[tuple[str, ...]] = ("warmup",)
 
     def __init__(
         self,
@@ -94,20 +99,23 @@ class LRSchedule(LRCallback, ABC):
         log_lr: bool = True,
         prog_bar: bool = False,
         replace_scheduler: bool = False,
+        **unknown: Never,
     ) -> None:
+        refuse_unknown(type(self), unknown)
         super().__init__(interval, optimizer, param_groups, hyperparameter, log_lr, prog_bar, replace_scheduler)
-        self.warmup = _checks.duration(self, "warmup", warmup, at_least=0)
+        self.warmup = checks.duration(self, "warmup", warmup, at_least=0)
         self.warmup_start_factor = None
         if warmup_start_factor is not None:
-            self.warmup_start_factor = _checks.number(
+            self.warmup_start_factor = checks.number(
                 self, "warmup_start_factor", warmup_start_factor, "a number in [0, 1] or None", lambda x: 0 <= x <= 1
             )
 
-    _is_line: ClassVar[bool] = True
+    #: whether ``lr_at`` is the one below, so that one moment serves all parameter groups
+    says_moments: ClassVar[bool] = True
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        cls._is_line = cls.lr_at is LRSchedule.lr_at
+        cls.says_moments = cls.lr_at is LRSchedule.lr_at
 
     def line(self, t: int) -> Line:
         """The LR at interval ``t`` as a line in the base LR: how this package's own schedules say their formula.
@@ -123,30 +131,23 @@ class LRSchedule(LRCallback, ABC):
             t: Intervals since the schedule began, from 0 on.
             base_lr: The LR that ``configure_optimizers`` gave the parameter group.
         """
-        return self.line(t).at(base_lr)
+        return self.moment_at(t, {base_lr}).at(base_lr)
+
+    def moment_at(self, t: int, bases: set[float]) -> Moment:
+        return self.line(t)
 
     def length(self, argument: str) -> int:
         """The duration ``argument`` in intervals."""
-        known = self._lengths
-        length = known[argument] if argument in known else getattr(self, argument)
-        return length if isinstance(length, int) else cast(int, self._resolved(argument))
+        if isinstance(value := getattr(self, argument), Integral):
+            return int(value)
+        raise open_duration(self, argument)
 
     def lengths(self, argument: str) -> tuple[int, ...]:
         """The durations of the list ``argument``, in intervals."""
-        lengths: tuple[int, ...] = self._resolved(argument)
-        return lengths
-
-    def _resolved(self, argument: str) -> Any:
-        if argument in self._lengths:
-            return self._lengths[argument]
-        value = getattr(self, argument)
-        if _is_resolved(value):
-            return value
-        raise refusal(
-            self,
-            f"'{argument}' is {value!r}, which only a Trainer can turn into intervals, at the start of a fit. Pass an"
-            " integer to use the schedule without one.",
-        )
+        value: tuple[int, ...] = getattr(self, argument)
+        if all(isinstance(each, Integral) for each in value):
+            return tuple(value)
+        raise open_duration(self, argument)
 
     # ---- seen without a Trainer
 
@@ -189,8 +190,8 @@ class LRSchedule(LRCallback, ABC):
         """
         given = base_lr if isinstance(base_lr, Sequence) and not isinstance(base_lr, str) else [base_lr]
         bases = [self._base(base) for base in given]
-        total, twin = self._planned(epochs, steps_per_epoch)
-        lrs = twin._values(range(total), bases)
+        intervals, placed = self._planned(epochs, steps_per_epoch)
+        lrs = placed.values(zip(intervals, intervals, strict=True), bases)
         return lrs if given is base_lr else lrs[0]
 
     def plot(
@@ -215,16 +216,16 @@ class LRSchedule(LRCallback, ABC):
         Raises:
             ModuleNotFoundError: matplotlib, the extra ``[plot]``, is not installed.
         """
-        return draw(self._curves(epochs, steps_per_epoch, base_lr), "epoch", title(self.hyperparameter), ax)
+        return draw(self.curves(epochs, steps_per_epoch, base_lr), "epoch", title(self.hyperparameter), ax)
 
-    def _curves(self, epochs: int, steps_per_epoch: int | None, base_lr: float | Sequence[float]) -> list[Curve]:
+    def curves(self, epochs: int, steps_per_epoch: int | None, base_lr: float | Sequence[float]) -> list[Curve]:
         several = isinstance(base_lr, Sequence)
         bases = base_lr if isinstance(base_lr, Sequence) else [base_lr]
         lrs = self.preview(epochs, steps_per_epoch, base_lr=bases)
         labels = [f"{self!r}, base_lr={base!r}" if several else repr(self) for base in bases]
-        return [self._curve(label, values, steps_per_epoch) for label, values in zip(labels, lrs, strict=True)]
+        return [self.curve(label, values, steps_per_epoch) for label, values in zip(labels, lrs, strict=True)]
 
-    def _curve(self, label: str, lrs: list[float], steps_per_epoch: int | None) -> Curve:
+    def curve(self, label: str, lrs: list[float], steps_per_epoch: int | None) -> Curve:
         """A preview's values over the epochs."""
         if self.interval == "epoch":
             return stairs(label, lrs)
@@ -234,11 +235,11 @@ class LRSchedule(LRCallback, ABC):
         """What a notebook shows: the constructor call, and the curve in a run in which most of it happens."""
         call = f"<code>{escape(repr(self))}</code>"
         try:
-            return f"{call}<br>{svg(self._curves(self._reach() or 100, 1, 1.0)[0])}"
+            return f"{call}<br>{svg(self.curves(self.reach() or 100, 1, 1.0)[0])}"
         except (MisconfigurationException, ValueError):  # it needs to know the run, or other base LRs
             return call
 
-    def _reach(self) -> int:
+    def reach(self) -> int:
         """Intervals in which most of the curve happens: four warmups or periods, a little more than a duration.
 
         0 where it says nothing of the kind, and 100 where it fills the run.
@@ -253,120 +254,47 @@ class LRSchedule(LRCallback, ABC):
         return max(reach)
 
     def _base(self, base_lr: object) -> float:
-        argument, floor = self._floor()
+        argument, floor = self.floor()
         rule = f"a number >= {argument} ({floor!r})" if floor else "a number >= 0"
-        return _checks.number(self, "base_lr", base_lr, rule, lambda x: x >= floor)
+        return checks.number(self, "base_lr", base_lr, rule, lambda x: x >= floor)
 
-    def _planned(self, epochs: int, steps_per_epoch: int | None) -> tuple[int, Self]:
-        """The intervals of a run, and a copy of the schedule as it would begin that run."""
-        epochs = _checks.whole(self, "epochs", epochs, at_least=1)
+    def _planned(self, epochs: int, steps_per_epoch: int | None) -> tuple[range, Placed]:
+        """The intervals of a run, and the schedule as it would begin that run."""
+        epochs = checks.whole(self, "epochs", epochs, at_least=1)
         pace = None
         if steps_per_epoch is not None or self.interval == "step":
-            pace = Pace(((0, _checks.whole(self, "steps_per_epoch", steps_per_epoch, at_least=1)),))
-        run = RunLength(epochs, None, pace, "steps_per_epoch is not given")
+            pace = Pace(((0, checks.whole(self, "steps_per_epoch", steps_per_epoch, at_least=1)),))
+        run = Run(epochs, None, pace, "steps_per_epoch is not given")
         twin = deepcopy(self)
-        twin._begin_anew()
-        twin._lengths = twin._begin(run)
-        return cast(int, run.total(self.interval)), twin
+        twin.begin_anew()
+        return range(cast(Mark, run.end(self.interval)).planned), twin.place(run)
 
-    def _values(self, positions: Iterable[int], bases: list[float]) -> list[list[float]]:
-        """For each base value, the values at these positions."""
-        moment, distinct = self._moment, set(bases)
-        if len(bases) == 1:
-            base = bases[0]
-            return [[moment(t, distinct).at(base) for t in positions]]
-        return [list(values) for values in zip(*(moment(t, distinct).of(bases) for t in positions), strict=True)]
+    # ---- in a run
 
-    # ---- plumbing
+    def place(self, run: Run, start: Mark = START, end: Mark | None = None) -> Placed:
+        """A copy with its durations in intervals, for a schedule at ``start`` that has until ``end``, or the run's."""
+        begin = warmup_end(self, run, start)
+        found = self.spans(run, begin, end)
+        clock = max((span.clock for span in found.values()), default=MADE)
+        twin = copy(self)
+        twin.warmup = begin[begin.clock] - start[begin.clock]
+        for argument, span in found.items():
+            setattr(twin, argument, span.intervals(begin, clock))
+        return twin.stand(run, start, begin, clock, found, end)
 
-    def _moment(self, t: int, bases: set[float]) -> Moment:
-        warmup = self.length("warmup")
-        if t < warmup:
-            return self._own_moment(0, bases).times(ramp(t, warmup, self.warmup_start_factor))
-        return self._own_moment(t - warmup, bases)
+    def spans(self, run: Run, begin: Mark, end: Mark | None) -> dict[str, Span]:
+        return spans(self, run, begin, end)
 
-    def _own_moment(self, t: int, bases: set[float]) -> Moment:
-        if self._is_line:
-            return self.line(t)
-        return Table({base: self._checked(t, base) for base in bases})
+    def stand(self, run: Run, start: Mark, begin: Mark, clock: int, found: dict[str, Span], end: Mark | None) -> Placed:
+        """How a copy that has its durations in intervals stands in the run."""
+        return Placed(self, start, begin, clock)
 
-    def _checked(self, t: int, base: float) -> float:
-        lr = self.lr_at(t, base)
-        if not (isinstance(lr, Real) and math.isfinite(lr) and lr >= 0.0):
-            raise refusal(self, f"lr_at({t}, {base!r}) must return a finite number >= 0, got {lr!r}.")
-        return float(lr)
-
-    def _reactive(self) -> list[Reactive]:
+    def reactive(self) -> list[Reactive]:
         return [self] if isinstance(self, Reactive) else []
-
-    def _active(self, t: int) -> dict[Reactive, int]:
-        warmup = self.length("warmup")
-        return self._own_active(t - warmup) if t >= warmup else {}
-
-    def _own_active(self, t: int) -> dict[Reactive, int]:
-        return dict.fromkeys(self._reactive(), t)
-
-    def _momentum(self, t: int) -> float:
-        return self.momentum_at(max(t - self.length("warmup"), 0))
 
     def momentum_at(self, t: int) -> float:
         """The momentum at interval ``t``, where the schedule cycles one."""
         raise NotImplementedError
-
-    def _begin(self, run: RunLength, start: int = 0, end: int | None = None) -> dict[str, Any]:
-        """Durations in intervals, for a schedule that starts at ``start`` and has until ``end`` (None: the run's)."""
-        lengths: dict[str, Any] = {"warmup": self._whole(run, "warmup", self.warmup, start)}
-        begin = start + lengths["warmup"]
-        for argument in (*self.durations, *self.periods):
-            value = getattr(self, argument)
-            if value is None and argument == self.fills_run:
-                lengths[argument] = max(self._end(run, argument, end) - begin, 1)
-            elif isinstance(value, tuple):
-                lengths[argument] = tuple(self._whole(run, argument, each, begin) for each in value)
-                if list(lengths[argument]) != sorted(set(lengths[argument])):
-                    raise refusal(self, f"'{argument}' must be strictly rising, got {value!r}: {lengths[argument]}.")
-            elif value is not None:
-                lengths[argument] = self._whole(run, argument, value, begin if argument in self.durations else None)
-        return {argument: n for argument, n in lengths.items() if not _is_resolved(getattr(self, argument))}
-
-    def _end(self, run: RunLength, argument: str, end: int | None) -> int:
-        total = run.total(self.interval) if end is None else end
-        if total is None:
-            raise refusal(
-                self,
-                f"'{argument}' is None (the whole run), but the Trainer does not know how many {self.interval}s the run"
-                f" has: {run.unknown}. Pass {argument}=<number of {self.interval}s>.",
-            )
-        return total
-
-    def _whole(self, run: RunLength, argument: str, value: int | str, start: int | None) -> int:
-        _checks.duration(self, argument, value, at_least=0)  # a user's own schedule may not have looked
-        intervals = run.intervals(value, self.interval, start)
-        if intervals is None:
-            why = run.unknown or f"the number of {self.interval}s an epoch changes during the run"
-            raise refusal(
-                self,
-                f"'{argument}' is {value!r}, which the Trainer cannot turn into {self.interval}s: {why}."
-                f" Pass {argument}=<number of {self.interval}s>.",
-            )
-        if intervals > _checks.LARGEST:
-            raise refusal(self, f"'{argument}' must be at most {_checks.LARGEST} {self.interval}s, got {value!r}.")
-        if intervals.denominator != 1:
-            below = int(intervals)
-            several = isinstance(getattr(self, argument), tuple)
-            near = " or ".join(str(n) if several else f"{argument}={n}" for n in (below, below + 1) if n)
-            by_step = ", or interval='step'" if self.interval == "epoch" else ""
-            raise refusal(
-                self,
-                f"'{argument}' must be a whole number of {self.interval}s, got {value!r}, which is"
-                f" {float(intervals):g} {self.interval}s in this run. Pass {near}{by_step}.",
-            )
-        return int(intervals)
-
-
-def _is_resolved(value: object) -> bool:
-    """Whether a duration is in intervals already."""
-    return isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(each, int) for each in value))
 
 
 class FlooredArguments(CommonArguments, total=False):
@@ -389,12 +317,12 @@ class FlooredSchedule(LRSchedule):
         self, *, eta_min: float = 0.0, eta_min_ratio: float | None = None, **common: Unpack[CommonArguments]
     ) -> None:
         super().__init__(**common)
-        self.eta_min = _checks.number(self, "eta_min", eta_min, "a number >= 0", lambda x: x >= 0)
+        self.eta_min = checks.number(self, "eta_min", eta_min, "a number >= 0", lambda x: x >= 0)
         self.eta_min_ratio = None
         if eta_min_ratio is not None:
             if self.eta_min:
-                _checks.refuse(self, "eta_min_ratio", f"None beside eta_min={self.eta_min!r}", eta_min_ratio)
-            self.eta_min_ratio = _checks.number(
+                checks.refuse(self, "eta_min_ratio", f"None beside eta_min={self.eta_min!r}", eta_min_ratio)
+            self.eta_min_ratio = checks.number(
                 self, "eta_min_ratio", eta_min_ratio, "a number in [0, 1] or None", lambda x: 0 <= x <= 1
             )
 
@@ -405,7 +333,7 @@ class FlooredSchedule(LRSchedule):
             return Line(peak * height, self.eta_min * rest, self.eta_min)
         return Line(max(peak, ratio) * height + ratio * rest)
 
-    def _floor(self) -> tuple[str, float]:
+    def floor(self) -> tuple[str, float]:
         return "eta_min", self.eta_min
 
 

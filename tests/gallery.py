@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning_lrsched
-from lightning_lrsched.plots import stairs, svg
+from lightning_lrsched.formula.pictures import stairs, svg
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "tests" / "pictures"

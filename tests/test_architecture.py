@@ -16,18 +16,28 @@ PACKAGE = ROOT / "lightning_lrsched"
 TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 RECIPES = {path.name: ast.parse(path.read_text()) for path in sorted((ROOT / "recipes").glob("*.py"))}
 
-PURE = {"_arguments.py", "_checks.py", "curves.py", "durations.py", "journal.py"}
-REACTIVE = [file for file in TREES if file.startswith("reactive/")]
-FORMULAS = [file for file in TREES if file in PURE or file.startswith("schedules/")]
+#: from the ground up; an import goes down or along its own floor
+FLOORS = (
+    ("formula/",),
+    ("fit/",),
+    ("callback.py",),
+    ("schedule.py", "placed.py", "measure.py"),
+    ("schedules/",),
+    ("reactive/",),
+    ("look/",),
+    ("__init__.py", "__main__.py"),
+)
+FORMULAS = [file for file in TREES if file.startswith(("formula/", "schedules/"))]
+SCHEDULES = [file for file in TREES if file.startswith(("reactive/", "schedule.py", "placed.py", "measure.py"))]
 MESSAGES = {"MisconfigurationException", "rank_zero_info", "rank_zero_warn"}
-DRAWING = ["plots.py", "bounds.py"]
 PRIVATE = {  # of Lightning's and torch's, for want of a public name
-    ("logbook.py", "_batches_that_stepped"),
-    ("preview.py", "_MultiProcessingLauncher"),
-    ("preview.py", "_TunerExitException"),
-    ("reactions.py", "_step_supports_amp_scaling"),
+    ("fit/logbook.py", "_batches_that_stepped"),
+    ("fit/reactions.py", "_step_supports_amp_scaling"),
+    ("look/fits.py", "_MultiProcessingLauncher"),
+    ("look/fits.py", "_TunerExitException"),
 }
-LAZY = {("plots.py", "matplotlib"), ("__main__.py", "jsonargparse"), ("__main__.py", "plotext")}
+LAZY = {("formula/pictures.py", "matplotlib"), ("__main__.py", "jsonargparse"), ("__main__.py", "plotext")}
+MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FILE = 200, 300  # of code: no blank lines, comments and docstrings
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -54,27 +64,95 @@ def is_foreign(module: str) -> bool:
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.endswith("__")
+    return name.startswith("_") and not name.endswith("__") and name != "_replace"  # which any named tuple has
 
 
 @pytest.mark.parametrize("file", FORMULAS)
 def test_formulas_know_no_torch_and_no_lightning(file: str) -> None:
-    assert {root(module) for module, _ in imports(TREES[file]) if is_foreign(module)} <= {"typing_extensions"}
+    foreign = {root(module) for module, _ in imports(TREES[file]) if is_foreign(module)}
+    assert foreign <= {"typing_extensions"} | {module for lazy, module in LAZY if lazy == file}
 
 
-@pytest.mark.parametrize("file", DRAWING)
-def test_pictures_know_no_schedule_no_torch_and_no_lightning(file: str) -> None:
-    at_once = {module for module, _ in imports_at_once(TREES[file])}
-    assert {module for module in at_once if module.startswith(".")} <= {".plots"}
-    assert not any(is_foreign(module) for module in at_once)
+def floor(file: str) -> int:
+    return next(i for i, rooms in enumerate(FLOORS) if file in rooms or f"{file.split('/')[0]}/" in rooms)
 
 
-@pytest.mark.parametrize("file", ["groups.py", "schedule.py", *REACTIVE])
+def target(file: str, module: str, name: str) -> str:
+    """The file that a relative import reads."""
+    up = len(module) - len(module.lstrip("."))
+    folder = Path(file).parents[up - 1] / module.lstrip(".").replace(".", "/")
+    found = [folder.with_suffix(".py"), folder / f"{name}.py", folder / "__init__.py"]
+    return next(path.as_posix() for path in found if path.as_posix() in TREES)
+
+
+def own_imports(file: str) -> Iterator[str]:
+    """The files of the package that a file reads when it is run, an import within a function included."""
+    for_types = [
+        node for node in TREES[file].body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    ]
+    skipped = {id(each) for node in for_types for each in ast.walk(node)}
+    for node in ast.walk(TREES[file]):
+        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in skipped:
+            yield from (target(file, "." * node.level + (node.module or ""), alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("file", TREES)
+def test_imports_go_down(file: str) -> None:
+    assert [other for other in own_imports(file) if floor(other) > floor(file)] == []
+
+
+def test_every_folder_is_one_sentence() -> None:
+    for file, tree in TREES.items():
+        if file.endswith("__init__.py"):
+            assert (ast.get_docstring(tree) or "").count("\n") == 0, file
+            assert file == "__init__.py" or len(tree.body) == 1, file
+
+
+def lines_of_code(node: ast.AST, text: list[str]) -> int:
+    docs = [each.body[0] for each in ast.walk(node) if isinstance(each, DOCUMENTED) and ast.get_docstring(each)]
+    docstrings = {line for doc in docs for line in range(doc.lineno, (doc.end_lineno or 0) + 1)}
+    first, last = (1, len(text)) if isinstance(node, ast.Module) else (node.lineno, node.end_lineno)  # type: ignore[attr-defined]
+    stripped = {i: text[i - 1].strip() for i in range(first, last + 1) if i not in docstrings}
+    return sum(bool(line) and not line.startswith("#") for line in stripped.values())
+
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
+@pytest.mark.parametrize("file", TREES)
+def test_no_class_and_no_file_is_too_long_to_read(file: str) -> None:
+    text = (PACKAGE / file).read_text().splitlines()
+    assert lines_of_code(TREES[file], text) <= MOST_LINES_OF_A_FILE
+    for node in ast.walk(TREES[file]):
+        if isinstance(node, ast.ClassDef):
+            assert lines_of_code(node, text) <= MOST_LINES_OF_A_CLASS, node.name
+
+
+def defined_in(tree: ast.Module) -> set[str]:
+    """The private names that a file gives to anything of its own."""
+    names = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    stored = [node for node in ast.walk(tree) if isinstance(node, (ast.Name, ast.Attribute))]
+    here = [node for node in stored if isinstance(node.ctx, ast.Store)]
+    return names | {node.id if isinstance(node, ast.Name) else node.attr for node in here}
+
+
+@pytest.mark.parametrize("file", TREES)
+def test_no_file_reaches_for_anothers_underscore(file: str) -> None:
+    own, inherited = defined_in(TREES[file]), set().union(*(defined_in(TREES[other]) for other in own_imports(file)))
+    for node in ast.walk(TREES[file]):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and (file, node.attr) not in PRIVATE:
+            known = own | inherited if is_self(node.value) or is_super(node.value) else own
+            assert node.attr in known, node.attr
+    for module, name in imports(TREES[file]):
+        assert not (module.startswith(".") and is_private(name)), name
+
+
+@pytest.mark.parametrize("file", ["fit/groups.py", *SCHEDULES])
 def test_schedules_and_groups_know_of_lightning_only_how_to_speak(file: str) -> None:
     assert {name for module, name in imports(TREES[file]) if root(module) == "lightning"} <= MESSAGES
 
 
-@pytest.mark.parametrize("file", ["schedule.py", *REACTIVE])
+@pytest.mark.parametrize("file", SCHEDULES)
 def test_schedules_know_no_torch(file: str) -> None:
     assert "torch" not in {root(module) for module, _ in imports(TREES[file])}
 
@@ -94,6 +172,10 @@ def is_self(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "self"
 
 
+def is_super(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
+
+
 def own_private_names() -> set[str]:
     """What the package defines itself: functions, attributes, variables and files."""
     own = {Path(file).stem for file in TREES}
@@ -109,7 +191,7 @@ def own_private_names() -> set[str]:
 
 
 def is_told_by_name(function: str) -> bool:
-    return function.endswith("attr") or function == "_is_a"
+    return function.endswith("attr") or function == "is_a"
 
 
 def test_the_private_names_that_are_used() -> None:
@@ -135,11 +217,9 @@ def test_nothing_foreign_but_torch_and_lightning_is_imported_before_it_is_needed
         assert {(file, module) for module in lazy if is_foreign(module)} <= LAZY
 
 
-def test_nothing_imports_preview_or_recipes() -> None:
+def test_nothing_imports_recipes() -> None:
     for file, tree in TREES.items():
-        barred = {"recipes"} if file == "__init__.py" else {"preview", "recipes"}  # which gives the public names
-        for module, name in imports(tree):
-            assert not barred & {*module.split("."), name}, (file, module, name)
+        assert "recipes" not in {part for module, name in imports(tree) for part in (*module.split("."), name)}, file
 
 
 @pytest.mark.parametrize("file", RECIPES)

@@ -26,15 +26,15 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import lightning_lrsched
 from lightning_lrsched import LRSchedule
-from lightning_lrsched._arguments import _parameters, arguments
-from lightning_lrsched.durations import Pace, RunLength
+from lightning_lrsched.formula.arguments import arguments, parameters
+from lightning_lrsched.formula.timeline import Pace, Run
 
 HUGE = 10**400  # an int beyond every float
 LARGEST, TINIEST = 1.7976931348623157e308, 5e-324
 BASE_LRS = (0.0, TINIEST, 1e-300, 0.1, 1e6)
 
 EXTREMES = (TINIEST, LARGEST, HUGE, "0 epochs", [TINIEST, LARGEST], "9" * 400 + " steps")
-RUNS = (RunLength(7, None, Pace(((0, 300),))), RunLength(None, 1001, Pace(((0, 4), (2, 1)))))
+RUNS = (Run(7, None, Pace(((0, 300),))), Run(None, 1001, Pace(((0, 4), (2, 1)))))
 
 durations = st.builds("{} {}".format, st.integers(0, 60), st.sampled_from(["epochs", "steps", "%"]))
 good = {
@@ -94,7 +94,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
         print(f"\nbad input: {count.total()} draws: " + ", ".join(f"{n} {what}" for what, n in sorted(count.items())))
 
 
-def outcome(case: Case, changed: dict[str, Any], run: RunLength) -> str:
+def outcome(case: Case, changed: dict[str, Any], run: Run) -> str:
     """What becomes of a schedule with these arguments changed; anything but a clean outcome is an error."""
     kind, given = type(case.make()), arguments(case.make()) | changed
     try:
@@ -103,21 +103,21 @@ def outcome(case: Case, changed: dict[str, Any], run: RunLength) -> str:
         check_message(rf"{kind.__name__}: '(\w+)' must be .+?, got (.+)\.", given, str(error))
         return "refused in the constructor"
     try:
-        schedule._lengths = schedule._begin(run)
+        placed = schedule.place(run)
     except MisconfigurationException as error:
         check_message(rf"{kind.__name__}: '(\w+)' (?:is|must be) (.+)\.", given, str(error))
         return "refused at the start of a fit"
-    _, floor = schedule._floor()
+    _, floor = schedule.floor()
     base_lrs = [base_lr for base_lr in BASE_LRS if base_lr >= floor]  # others are refused at the start of a fit
     for t in (*range(1000), 10**9):
-        for reactive, own in schedule._active(t).items():
-            reactive.react(1.0, own, set(base_lrs))
-        moment = schedule._moment(t, set(base_lrs))
+        for leaf, own in placed.active((t, t)).items():
+            leaf.reactive.react(1.0, own, set(base_lrs))
+        moment = placed.moment((t, t), set(base_lrs))
         for base_lr in base_lrs:
             lr = moment.at(base_lr)
             assert math.isfinite(lr), (schedule, t, base_lr, lr)
             assert lr >= 0.0, (schedule, t, base_lr, lr)
-        assert schedule.momentum is None or 0.0 <= schedule._momentum(t) < 1.0, (schedule, t)
+        assert schedule.momentum is None or 0.0 <= placed.momentum((t, t)) < 1.0, (schedule, t)
     return "accepted"
 
 
@@ -130,7 +130,7 @@ def check_message(grammar: str, given: dict[str, Any], message: str) -> None:
     assert any(shown in said[2] for value in (came, *parts) for shown in (repr(value), str(value))), message
 
 
-EACH = [(case, argument) for case in CASES for argument in _parameters(type(case.make()))]
+EACH = [(case, argument) for case in CASES for argument in parameters(type(case.make()))]
 
 
 @pytest.mark.parametrize(("case", "argument"), EACH, ids=lambda each: getattr(each, "name", each))
@@ -147,7 +147,7 @@ def test_an_argument_is_refused_by_name_or_gives_finite_lrs(
         st.fixed_dictionaries({}, optional=good),
         st.sampled_from(RUNS),
     )
-    def judge(value: Any, others: dict[str, Any], run: RunLength) -> None:
+    def judge(value: Any, others: dict[str, Any], run: Run) -> None:
         assume(argument != "function" or not callable(value))  # somebody's own code may do anything
         tally[outcome(case, {**others, argument: value}, run)] += 1
 

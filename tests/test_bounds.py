@@ -161,7 +161,7 @@ def test_real_range_tests(kind: str, least: float, most: float, seed: int, lr_fi
 
 def test_the_losses_of_single_updates_are_those_of_the_model(lr_find: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails where Lightning changes its running mean, which the bounds undo."""
-    from lightning_lrsched.bounds import _of_single_updates
+    from lightning_lrsched.look.bounds import _of_single_updates
 
     torch.manual_seed(0)
     model = Classifier("SGD")

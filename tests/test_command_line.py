@@ -18,7 +18,7 @@ import pytest
 import lightning_lrsched
 from lightning_lrsched import LRSchedule
 from lightning_lrsched.__main__ import answer, main, schedules, thinned, turning_points
-from lightning_lrsched.plots import Curve
+from lightning_lrsched.formula.pictures import Curve
 from lightning_lrsched.schedule import FlooredSchedule
 
 COSINE = ["preview", "CosineAnnealing", "--interval=step", "--epochs=90", "--steps-per-epoch=100", "--base-lr", "0.1"]
@@ -130,7 +130,10 @@ def test_help_explains_every_argument(name: str, capsys: pytest.CaptureFixture[s
             "preview CosineAnnealing --eta_min 0.5 --base_lr 0.1 --epochs 2",
             "'base_lr' must be a number >= eta_min (0.5)",
         ),
-        ("preview CosineAnnealing --warmup 5% --epochs 30", "'warmup' must be a whole number of epochs"),
+        (
+            "preview CosineAnnealing --warmup 5steps --steps-per-epoch 2 --epochs 30",
+            "'warmup' must be a whole number of epochs",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(arguments: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

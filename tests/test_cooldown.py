@@ -161,6 +161,7 @@ def test_max_time_leaves_just_enough(clock: Clock, tmp_path: Path) -> None:
         assert again.used == model.used[step:], step
 
 
+@pytest.mark.filterwarnings("ignore:.* The fit ends without a single value of it")
 def test_max_time_decides_nothing_in_its_first_tenth(clock: Clock, tmp_path: Path) -> None:
     """A first step of 9 seconds, as by a compilation, would leave no time for anything."""
 

@@ -161,7 +161,7 @@ def test_a_plan_that_has_been_reacted_to_is_not_drawn_anew(tmp_path: Path) -> No
 
 def test_an_epoch_of_the_plan_is_as_long_as_its_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    dashboard = importlib.import_module("lightning_lrsched.dashboard")
+    dashboard = importlib.import_module("lightning_lrsched.fit.dashboard")
     original = dashboard.draw
     monkeypatch.setattr(
         dashboard, "draw", lambda curves, *rest: drawn.append((curves, rest[0])) or original(curves, *rest)
@@ -214,7 +214,7 @@ def test_other_loggers_get_what_they_can_show(tmp_path: Path) -> None:
 
 
 def test_fast_dev_run_writes_and_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dashboard = importlib.import_module("lightning_lrsched.dashboard")
+    dashboard = importlib.import_module("lightning_lrsched.fit.dashboard")
     monkeypatch.setattr(dashboard, "axes", None)
     trainer(tmp_path, CosineAnnealing(t_max=5), logger=TensorBoardLogger(tmp_path), fast_dev_run=True).fit(Recorder())
     assert list(tmp_path.rglob("events*")) == []

@@ -242,7 +242,7 @@ def test_tensor_lrs_are_not_read_back_in_the_hot_path(tmp_path: Path, monkeypatc
 def test_a_compiled_step_recompiles_at_most_once_over_1000_lrs() -> None:
     from torch._dynamo.testing import CompileCounter
 
-    from lightning_lrsched.groups import DrivenGroups, Selection
+    from lightning_lrsched.fit.groups import DrivenGroups, Selection
 
     weight = nn.Parameter(torch.ones(3))
     weight.grad = torch.ones(3)
@@ -257,7 +257,7 @@ def test_a_compiled_step_recompiles_at_most_once_over_1000_lrs() -> None:
         optimizer.step()
 
     for t in range(1000):
-        driven.write(t, schedule.line(t))
+        driven.write((t, t), schedule.line(t))
         step()
     torch._dynamo.reset()
     assert counter.frame_count <= 2

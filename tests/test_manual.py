@@ -133,7 +133,7 @@ def test_resume_from_every_batch(tmp_path: Path) -> None:
     assert (len(full["G"]), len(full["D"])) == (6, 36)
     assert len(list(tmp_path.glob("*.ckpt"))) == 12
     for path in tmp_path.glob("*.ckpt"):
-        history = torch.load(path, weights_only=True)["callbacks"]["StepDecay"]["lr_history"]
+        history = torch.load(path, weights_only=True)["callbacks"]["StepDecay"]["record"]
         tail = run(path)
         assert tail == {"G": full["G"][history["updates"][0] :], "D": full["D"][history["updates"][1] :]}, path
 

@@ -285,7 +285,7 @@ def test_validate_and_test_never_count_for_a_plateau(tmp_path: Path) -> None:
         run.test(model, loader, verbose=False)
     assert schedule.state_dict() == before
     assert model.used == [1.0] * 4
-    assert schedule.bad_checks == 1
+    assert schedule.memory.bad_checks == 1
 
 
 @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create the checkpoint")

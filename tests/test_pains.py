@@ -18,7 +18,7 @@ PAINS = {
     "P2 the wrong unit: steps, epochs, batches": [
         "test_fit.test_lrs_are_those_worked_by_hand",
         "test_refusals.test_a_wrong_value_is_refused_in_the_constructor",
-        "test_refusals.test_durations_that_are_not_whole",
+        "test_refusals.test_a_unit_that_is_too_fine_for_the_interval",
         "test_composition.test_composites_refuse_parts_that_do_not_fit",
     ],
     "P3 a plateau's metric is missing, stale, or judged at the wrong cadence": [

@@ -18,10 +18,11 @@ from lightning_lrsched import (
     ReduceOnPlateau,
     WarmupStableDecay,
 )
+from lightning_lrsched.formula.timeline import ALONE
 
 
 def lrs(schedule: LRSchedule, n: int, base: float = 1.0) -> list[float]:
-    return [schedule._moment(t, {base}).at(base) for t in range(n)]
+    return schedule.place(ALONE).values([(t, t) for t in range(n)], [base])[0]
 
 
 def test_one_cycle_is_neither_negative_nor_over_nor_divided_by_zero() -> None:

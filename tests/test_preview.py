@@ -39,6 +39,7 @@ def no_screen() -> Iterator[None]:
     pyplot.close("all")
 
 
+@pytest.mark.filterwarnings("ignore:.* The fit ends without a single value of it")
 @pytest.mark.parametrize("interval", ["epoch", "step"])
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_a_preview_holds_the_lrs_of_a_fit(case: Case, interval: Any, tmp_path: Any) -> None:

@@ -210,7 +210,10 @@ COOLDOWN = [Constant(interval="step"), CooldownOnPlateau(2, interval="step")]
     [
         (BackOffOnSpike(watch="grad_norm"), f"BackOffOnSpike: {OWN_STEPS}"),
         (BackOffOnSpike(optimizer=0), "BackOffOnSpike: there are 2 optimizers, and a loss does not say whose it is."),
-        (SequentialSchedule(COOLDOWN, [1], interval="step"), f"CooldownOnPlateau: {OWN_STEPS}"),
+        (
+            SequentialSchedule(COOLDOWN, [1], interval="step"),
+            f"CooldownOnPlateau: {OWN_STEPS.replace('it one,', 'its whole, the SequentialSchedule, one,')}",
+        ),
     ],
 )
 def test_what_cannot_be_told_apart_is_refused(schedule: LRSchedule, message: str, tmp_path: Path) -> None:

@@ -131,8 +131,8 @@ def test_a_group_that_came_in_between_begins_anew(tmp_path: Path) -> None:
     assert model.used[-1] == [0.1, 0.1]
     assert [group["lr"] for group in fit.optimizers[0].param_groups] == [0.05, 0.05]
     assert fit.optimizers[0].state_dict()["state"].keys() == {0, 1}
-    assert schedule.kept is not None
-    assert same(model.state_dict(), schedule.kept["state_dict"])
+    assert schedule.memory.kept is not None
+    assert same(model.state_dict(), schedule.memory.kept["state_dict"])
 
 
 def test_in_manual_optimization_under_a_product(tmp_path: Path) -> None:
@@ -166,12 +166,12 @@ def test_without_a_best_check_nothing_is_put_back(tmp_path: Path) -> None:
 def test_the_average_comes_back_with_the_weights() -> None:
     """Means of two: 1.0, 0.9, then 1.1 and 1.3 as 1.2 and 1.4 come; the reduction leaves 0.9, of 1.0 and 0.8."""
     schedule = rewinding(smoothing=2)
-    schedule.kept = {}
+    schedule.memory.kept = {}
     for value in (1.0, 0.8, 1.4, 1.2):
         schedule.check(value)
-    assert (schedule.reductions, schedule.best, schedule.recent) == (1, 0.9, [1.0, 0.8])
+    assert (schedule.reductions, schedule.memory.best, schedule.memory.average[2]) == (1, 0.9, (1.0, 0.8))
     schedule.check(0.98)  # with 0.8 a mean of 0.89
-    assert schedule.best == pytest.approx(0.89)
+    assert schedule.memory.best == pytest.approx(0.89)
 
 
 def test_a_strategy_that_shards_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,9 @@ def test_a_changed_argument_applies_and_is_told_once(tmp_path: Path) -> None:
         tmp_path, CosineAnnealing(4, interval="step"), CosineAnnealing(8, eta_min=0.0, interval="step", log_lr=False)
     )
     assert used == pytest.approx([0.5, 0.30865828381745511, 0.14644660940672624, 0.038060233744356645])
-    assert told == ["CosineAnnealing: changed since the checkpoint, the new values apply: t_max: 4 -> 8."]
+    assert told == [
+        "CosineAnnealing: changed since the checkpoint, the new values apply: t_max: 4 -> 8; LR 0.146447 -> 0.5."
+    ]
 
 
 def test_unchanged_arguments_are_not_told(tmp_path: Path) -> None:
@@ -121,13 +123,17 @@ def test_unchanged_arguments_are_not_told(tmp_path: Path) -> None:
 def test_a_longer_run_under_an_open_t_max_is_told(tmp_path: Path) -> None:
     used, told = halved(tmp_path, CosineAnnealing(interval="step"), CosineAnnealing(interval="step"))
     assert used == pytest.approx([0.5, 0.30865828381745511, 0.14644660940672624, 0.038060233744356645])
-    assert told == ["CosineAnnealing: changed since the checkpoint, the new values apply: t_max: 4 -> 8."]
+    assert told == [
+        "CosineAnnealing: changed since the checkpoint, the new values apply: t_max: 4 -> 8; LR 0.146447 -> 0.5."
+    ]
 
 
 def test_another_interval_counts_anew_in_its_own_unit(tmp_path: Path) -> None:
     used, told = halved(tmp_path, StepDecay(1, 0.5, interval="step"), StepDecay(1, 0.5))
     assert used == [0.5] * 4
-    assert told == ["StepDecay: changed since the checkpoint, the new values apply: interval: 'step' -> 'epoch'."]
+    assert told == [
+        "StepDecay: changed since the checkpoint, the new values apply: interval: 'step' -> 'epoch'; LR 0.125 -> 0.5."
+    ]
 
 
 def test_a_new_base_lr_in_the_code_wins_over_the_restored_optimizer(tmp_path: Path) -> None:

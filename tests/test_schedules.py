@@ -18,16 +18,19 @@ from hypothesis import strategies as st
 
 import lightning_lrsched
 from lightning_lrsched import CosineRestarts, CyclicalLR, ExponentialDecay, LRSchedule, StepDecay
-from lightning_lrsched.durations import Pace, RunLength
+from lightning_lrsched.formula.timeline import Pace, Run
+from lightning_lrsched.placed import Placed
 
-RUN = RunLength(epochs=12, steps=None, pace=Pace(((0, 5),)))
+RUN = Run(epochs=12, pace=Pace(((0, 5),)))
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
+def placed(case: Case, **common: Any) -> Placed:
+    return case.make(**common).place(RUN)
+
+
 def made(case: Case, **common: Any) -> LRSchedule:
-    schedule = case.make(**common)
-    schedule._lengths = schedule._begin(RUN)
-    return schedule
+    return placed(case, **common).schedule
 
 
 def test_every_public_schedule_has_a_row_with_hand_worked_values() -> None:
@@ -73,19 +76,20 @@ def test_a_value_depends_on_the_position_alone(case: Case, positions: list[int],
 
 @every_case
 def test_the_value_of_many_groups_is_the_value_of_each(case: Case) -> None:
-    schedule = made(case, warmup=2)
+    moment = placed(case, warmup=2).moment
     bases = [0.9**i for i in range(20)]
     for t in range(12):
-        assert schedule._moment(t, set(bases)).of(bases) == [schedule._moment(t, {base}).at(base) for base in bases]
+        assert moment((t, t), set(bases)).of(bases) == [moment((t, t), {base}).at(base) for base in bases]
 
 
 @every_case
 def test_warmup_ends_on_the_first_value_and_starts_where_it_is_told(case: Case) -> None:
-    plain, warmed = made(case), made(case, warmup=4)
-    first = plain._moment(0, {1.0}).at(1.0)
-    assert warmed._moment(0, {1.0}).at(1.0) == pytest.approx(first / 5)
-    assert warmed._moment(4, {1.0}).at(1.0) == first
-    assert made(case, warmup=4, warmup_start_factor=0.5)._moment(2, {1.0}).at(1.0) == pytest.approx(0.75 * first)
+    plain, warmed = placed(case), placed(case, warmup=4)
+    first = plain.moment((0, 0), {1.0}).at(1.0)
+    assert warmed.moment((0, 0), {1.0}).at(1.0) == pytest.approx(first / 5)
+    assert warmed.moment((4, 4), {1.0}).at(1.0) == first
+    halfway = placed(case, warmup=4, warmup_start_factor=0.5).moment((2, 2), {1.0})
+    assert halfway.at(1.0) == pytest.approx(0.75 * first)
 
 
 @every_case
@@ -97,10 +101,9 @@ def test_pickle_copy_and_repr_give_the_same_schedule(case: Case) -> None:
     for twin in twins:
         assert repr(twin) == repr(schedule)
         assert twin.state_dict() == schedule.state_dict()
-    schedule._lengths = schedule._begin(RUN)
+    positions = [(t, t) for t in range(20)]
     for twin in twins:
-        twin._lengths = twin._begin(RUN)
-        assert [twin.lr_at(t, 1.0) for t in range(20)] == [schedule.lr_at(t, 1.0) for t in range(20)]
+        assert twin.place(RUN).values(positions, [1.0]) == schedule.place(RUN).values(positions, [1.0])
 
 
 # ---- far out: the same formulas in exact arithmetic

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 from typing_extensions import Unpack
 
-from ..curves import Line
-from ..durations import RunLength
-from ..journal import Reaction
+from ..formula.curves import Line
+from ..formula.decisions import Reaction
+from ..formula.timeline import Mark, Run
+from ..measure import Span, until
 from ..schedule import FlooredArguments
 from ..schedules.warmup_stable_decay import Decay, WarmupStableDecay
-from .plateau import Mode, PlateauDetector, ThresholdMode
+from .plateau import Checks, Mode, PlateauDetector, ThresholdMode
+
+
+@dataclass
+class CooldownMemory(Checks):
+    began: int | None = None  # the t from which the decay runs
 
 
 class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
@@ -68,10 +74,10 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
     """
 
     fills_run = ""
-    remembered = (*PlateauDetector.remembered, "began")
+    places = ("began",)
     tells_time = True
 
-    began: int | None
+    memory: CooldownMemory
 
     def __init__(
         self,
@@ -90,13 +96,19 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
     ) -> None:
         super().__init__(decay, shape=shape, t_max=t_max, **floored)
         self._detect(monitor, mode, patience, threshold, threshold_mode, smoothing, check_on_train_epoch_end)
+        self.memory = CooldownMemory()
+
+    @property
+    def began(self) -> int | None:
+        """The t from which the decay runs; None: no decision has been taken."""
+        return self.memory.began
 
     def line(self, t: int) -> Line:
         end = self._end_of_decay()
         return Line(1.0) if end is None else self.decline(t, end)
 
     def _end_of_decay(self) -> int | None:
-        planned: int | None = self._lengths.get("t_max") if self.t_max is None else self.length("t_max")
+        planned = None if self.t_max is None else self.length("t_max")
         ends = [planned, None if self.began is None else self.began + self.length("decay")]
         return min((end for end in ends if end is not None), default=None)
 
@@ -106,7 +118,7 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
 
     def react(self, value: float, t: int, bases: set[float]) -> Reaction | None:
         self.count(value)
-        if self._holds(t) and self.bad_checks >= self.patience:
+        if self._holds(t) and self.memory.bad_checks >= self.patience:
             return self._begin_decay(t, self._stalled(value))
         return None
 
@@ -125,17 +137,13 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
         return end is None or t + self.length("decay") < end
 
     def _begin_decay(self, t: int, reason: str) -> Reaction:
-        self.began = t
+        self.memory.began = t
         decay = self.length("decay")
         return Reaction(f"{reason}; decays over {decay} {self.interval}s, then stops", at=t + decay)
 
-    def _begin(self, run: RunLength, start: int = 0, end: int | None = None) -> dict[str, Any]:
-        lengths = super()._begin(run, start, end)
-        total = run.total(self.interval) if end is None else end
-        if self.t_max is None and total is not None:
-            lengths["t_max"] = max(total - start - lengths.get("warmup", self.warmup), 1)
-        return lengths
-
-    def begin_anew(self) -> None:
-        super().begin_anew()
-        self.began = None
+    def spans(self, run: Run, begin: Mark, end: Mark | None) -> dict[str, Span]:
+        found = super().spans(run, begin, end)
+        last = run.end(self.interval) if end is None else end
+        if self.t_max is None and last is not None:
+            found["t_max"] = until(last, begin)._replace(clock=found["decay"].clock)  # the decay is all that moves
+        return found

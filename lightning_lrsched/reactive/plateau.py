@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
 from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line
-from ..journal import Reaction
+from ..formula import checks
+from ..formula.curves import Line
+from ..formula.decisions import Reaction
+from ..formula.memory import Memory, Reactive
 from ..schedule import CommonArguments, LRSchedule
-from .base import Reactive
 
 Mode = Literal["min", "max"]
 ThresholdMode = Literal["rel", "abs"]
 
 
+# of the metric: a decaying sum of its values and of their weights, and the last values, where the smoothing is a mean
+Average = tuple[float, float, tuple[float, ...]]
+
+
+@dataclass
+class Checks(Memory):
+    """What is remembered of the checks of a metric."""
+
+    warned: bool = False  # of a value that is not finite
+    best: float | None = None
+    bad_checks: int = 0
+    average: Average = (0.0, 0.0, ())
+    at_best: Average = (0.0, 0.0, ())
+
+
 class PlateauDetector(Reactive):
     """Counts the checks of a metric that bring no improvement; its subclass says what follows."""
 
-    remembered: ClassVar[tuple[str, ...]] = (
-        "best",
-        "bad_checks",
-        "average",
-        "recent",
-        "at_best",
-        "noted",
-        "from_validation",
-    )
+    meaning: ClassVar[tuple[str, ...]] = ("interval", "monitor", "mode", "smoothing")
 
     monitor: str
-    best: float | None
-    bad_checks: int
-    average: tuple[float, float]  # a decaying sum of the metric's values, and of their weights
-    recent: list[float]  # the last values, where the smoothing is a mean
-    at_best: tuple[tuple[float, float], list[float]]  # both, at the best check
-    _warned: bool
+    memory: Checks
 
     def _detect(
         self,
@@ -50,55 +53,59 @@ class PlateauDetector(Reactive):
         check_on_train_epoch_end: bool,
     ) -> None:
         """Take the constructor's arguments."""
-        self.monitor = _checks.name(self, "monitor", monitor, "the name of a metric")
-        self.mode = cast(Mode, _checks.choice(self, "mode", mode, ("min", "max")))
-        self.patience = _checks.whole(self, "patience", patience, at_least=1)
-        self.threshold = _checks.number(self, "threshold", threshold, "a number >= 0", lambda x: x >= 0)
-        kind = _checks.choice(self, "threshold_mode", threshold_mode, ("rel", "abs"))
+        self.monitor = checks.name(self, "monitor", monitor, "the name of a metric")
+        self.mode = cast(Mode, checks.choice(self, "mode", mode, ("min", "max")))
+        self.patience = checks.whole(self, "patience", patience, at_least=1)
+        self.threshold = checks.number(self, "threshold", threshold, "a number >= 0", lambda x: x >= 0)
+        kind = checks.choice(self, "threshold_mode", threshold_mode, ("rel", "abs"))
         self.threshold_mode = cast(ThresholdMode, kind)
-        self.smoothing = _checks.smoothing(self, "smoothing", smoothing)
-        self.check_on_train_epoch_end = _checks.flag(self, "check_on_train_epoch_end", check_on_train_epoch_end)
-
-    def begin_anew(self) -> None:
-        self.best, self.bad_checks, self.kept, self.restore_due = None, 0, None, False
-        self.average, self.recent = self.at_best = (0.0, 0.0), []
-        self.noted, self.from_validation, self._warned = None, False, False
+        self.smoothing = checks.smoothing(self, "smoothing", smoothing)
+        self.check_on_train_epoch_end = checks.flag(self, "check_on_train_epoch_end", check_on_train_epoch_end)
 
     def count(self, value: float) -> bool:
         """Count one check; True where it is the best so far."""
         if not math.isfinite(value):
-            if not self._warned:
-                self._warned = True
+            if not self.memory.warned:
+                self.memory.warned = True
                 rank_zero_warn(f"{type(self).__name__}: {self.monitor!r} is {value}, which counts as no improvement.")
-            self.bad_checks += 1
+            self.memory.bad_checks += 1
             return False
-        smooth = self._smoothed(value)
+        memory, smooth = self.memory, self._smoothed(value)
         if self._better(smooth):
-            self.best, self.bad_checks, self.at_best = smooth, 0, (self.average, self.recent)
+            memory.best, memory.bad_checks, memory.at_best = smooth, 0, memory.average
             return True
-        self.bad_checks += 1
+        memory.bad_checks += 1
         return False
 
     def _smoothed(self, value: float) -> float:
+        total, weight, recent = self.memory.average
         if self.smoothing >= 1:
-            self.recent = [*self.recent, value][-int(self.smoothing) :]
-            return math.fsum(self.recent) / len(self.recent)
-        total, weight = self.average
+            recent = (*recent, value)[-int(self.smoothing) :]
+            self.memory.average = (total, weight, recent)
+            return math.fsum(recent) / len(recent)
         rest = 1.0 - self.smoothing
-        self.average = (self.smoothing * total + rest * value, self.smoothing * weight + rest)
-        return self.average[0] / self.average[1]
+        total, weight = self.smoothing * total + rest * value, self.smoothing * weight + rest
+        self.memory.average = (total, weight, ())
+        return total / weight
 
     def _better(self, value: float) -> bool:
-        if self.best is None:
+        if (best := self.memory.best) is None:
             return True
-        margin = self.threshold * abs(self.best) if self.threshold_mode == "rel" else self.threshold
-        return value < self.best - margin if self.mode == "min" else value > self.best + margin
+        margin = self.threshold * abs(best) if self.threshold_mode == "rel" else self.threshold
+        return value < best - margin if self.mode == "min" else value > best + margin
 
     def _stalled(self, value: float) -> str:
-        best = "none yet" if self.best is None else f"{self.best:.6g}"
+        best, bad = self.memory.best, self.memory.bad_checks
+        told = "none yet" if best is None else f"{best:.6g}"
         smooth = " (smoothed)" if self.smoothing not in (0, 1) else ""
-        checks = f"{self.bad_checks} checks" if self.bad_checks > 1 else "1 check"
-        return f"no improvement of {self.monitor} in {checks}: best {best}{smooth}, last {value:.6g}"
+        checks = f"{bad} checks" if bad > 1 else "1 check"
+        return f"no improvement of {self.monitor} in {checks}: best {told}{smooth}, last {value:.6g}"
+
+
+@dataclass
+class PlateauMemory(Checks):
+    cooldown_left: int = 0
+    reductions: int = 0
 
 
 class ReduceOnPlateau(PlateauDetector, LRSchedule):
@@ -162,10 +169,7 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
             its state.
     """
 
-    remembered = (*PlateauDetector.remembered, "cooldown_left", "reductions")
-
-    cooldown_left: int
-    reductions: int
+    memory: PlateauMemory
 
     def __init__(
         self,
@@ -187,15 +191,21 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
     ) -> None:
         super().__init__(**common)
         self._detect(monitor, mode, patience, threshold, threshold_mode, smoothing, check_on_train_epoch_end)
-        self.factor = _checks.number(self, "factor", factor, "a number in (0, 1)", lambda x: 0 < x < 1)
-        self.cooldown = _checks.whole(self, "cooldown", cooldown, at_least=0)
-        self.min_lr = _checks.number(self, "min_lr", min_lr, "a number >= 0", lambda x: x >= 0)
-        on_nan_ = _checks.choice(self, "on_nan", on_nan, ("ignore", "reduce"))
+        self.factor = checks.number(self, "factor", factor, "a number in (0, 1)", lambda x: 0 < x < 1)
+        self.cooldown = checks.whole(self, "cooldown", cooldown, at_least=0)
+        self.min_lr = checks.number(self, "min_lr", min_lr, "a number >= 0", lambda x: x >= 0)
+        on_nan_ = checks.choice(self, "on_nan", on_nan, ("ignore", "reduce"))
         self.on_nan = cast(Literal["ignore", "reduce"], on_nan_)
-        self.restore_best = _checks.flag(self, "restore_best", restore_best)
-        self.stop_when_exhausted = _checks.flag(self, "stop_when_exhausted", stop_when_exhausted)
+        self.restore_best = checks.flag(self, "restore_best", restore_best)
+        self.stop_when_exhausted = checks.flag(self, "stop_when_exhausted", stop_when_exhausted)
         if self.stop_when_exhausted and not self.min_lr:
-            _checks.refuse(self, "min_lr", "a number > 0 with stop_when_exhausted=True", min_lr)
+            checks.refuse(self, "min_lr", "a number > 0 with stop_when_exhausted=True", min_lr)
+        self.memory = PlateauMemory()
+
+    @property
+    def reductions(self) -> int:
+        """How often the LR was reduced."""
+        return self.memory.reductions
 
     def line(self, t: int) -> Line:
         return Line(self.factor**self.reductions, floor=self.min_lr)
@@ -208,13 +218,14 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
         improved = self.count(value)
         diverged = self.on_nan == "reduce" and not math.isfinite(value)
         reason = f"{self.monitor} is {value}" if diverged else self._stalled(value)
-        if self.cooldown_left:
-            self.cooldown_left, self.bad_checks = self.cooldown_left - 1, 0
-        elif diverged or self.bad_checks >= self.patience:
-            self.bad_checks, self.cooldown_left = 0, self.cooldown
+        memory = self.memory
+        if memory.cooldown_left:
+            memory.cooldown_left, memory.bad_checks = memory.cooldown_left - 1, 0
+        elif diverged or memory.bad_checks >= self.patience:
+            memory.bad_checks, memory.cooldown_left = 0, self.cooldown
             exhausted = bool(bases) and all(self.line(t).at(base) <= self.min_lr for base in bases)
             if not exhausted:
-                self.reductions += 1
+                memory.reductions += 1
             elif not (diverged or self.stop_when_exhausted):
                 return None
             return self._reduced(reason, stop=exhausted and self.stop_when_exhausted)
@@ -223,15 +234,11 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
     def _reduced(self, reason: str, stop: bool) -> Reaction:
         if stop:
             reason += f"; the LR is min_lr ({self.min_lr:g}) already, so the fit stops"
-        restore = self.restore_best and self.kept is not None
+        restore = self.restore_best and self.memory.kept is not None
         if restore:
-            self.average, self.recent = self.at_best
+            self.memory.average = self.memory.at_best
             reason += "; the weights of the best check are put back"
         return Reaction(reason, restore=restore, stop=stop)
 
-    def _floor(self) -> tuple[str, float]:
+    def floor(self) -> tuple[str, float]:
         return "min_lr", self.min_lr
-
-    def begin_anew(self) -> None:
-        super().begin_anew()
-        self.cooldown_left = self.reductions = 0

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from statistics import median
 from typing import cast
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line, interpolate
-from ..journal import Reaction
+from ..formula import checks
+from ..formula.curves import Line, interpolate
+from ..formula.decisions import Reaction
+from ..formula.memory import Memory, Reactive, Watched
 from ..schedule import CommonArguments, LRSchedule
-from .base import Reactive, Watched
+
+
+@dataclass
+class SpikeMemory(Memory):
+    values: list[float] = field(default_factory=list)  # the last of those watched
+    spiked: int | None = None  # the t of the last spike
 
 
 class BackOffOnSpike(Reactive, LRSchedule):
@@ -70,10 +77,11 @@ class BackOffOnSpike(Reactive, LRSchedule):
     """
 
     periods = ("hold", "recovery")
-    remembered = ("values", "spiked")
+    from_zero = ("warmup", "recovery")
+    meaning = ("interval", "watch")
+    places = ("spiked",)
 
-    values: list[float]
-    spiked: int | None
+    memory: SpikeMemory
 
     def __init__(
         self,
@@ -87,12 +95,18 @@ class BackOffOnSpike(Reactive, LRSchedule):
         **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(**common)
-        self.watch: Watched = cast(Watched, _checks.choice(self, "watch", watch, ("loss", "grad_norm")))
-        self.threshold = _checks.number(self, "threshold", threshold, "a number > 1", lambda x: x > 1)
-        self.factor = _checks.number(self, "factor", factor, "a number in [0, 1)", lambda x: 0 <= x < 1)
-        self.hold = _checks.duration(self, "hold", hold)
-        self.recovery = _checks.duration(self, "recovery", recovery, at_least=0)
-        self.window = _checks.whole(self, "window", window, at_least=2)
+        self.watch: Watched = cast(Watched, checks.choice(self, "watch", watch, ("loss", "grad_norm")))
+        self.threshold = checks.number(self, "threshold", threshold, "a number > 1", lambda x: x > 1)
+        self.factor = checks.number(self, "factor", factor, "a number in [0, 1)", lambda x: 0 <= x < 1)
+        self.hold = checks.duration(self, "hold", hold)
+        self.recovery = checks.duration(self, "recovery", recovery, at_least=0)
+        self.window = checks.whole(self, "window", window, at_least=2)
+        self.memory = SpikeMemory()
+
+    @property
+    def spiked(self) -> int | None:
+        """The t of the last spike."""
+        return self.memory.spiked
 
     def line(self, t: int) -> Line:
         if self.spiked is None:
@@ -106,17 +120,15 @@ class BackOffOnSpike(Reactive, LRSchedule):
         self.react(value, t, set())
 
     def react(self, value: float, t: int, bases: set[float]) -> Reaction | None:
-        usual = median(self.values) if len(self.values) == self.window else 0.0
+        values = self.memory.values
+        usual = median(values) if len(values) == self.window else 0.0
         if finite := math.isfinite(value):
-            self.values = [*self.values, value][-self.window :]
+            self.memory.values = [*values, value][-self.window :]
             if usual <= 0.0 or value <= self.threshold * usual:
                 return None
         down = self.line(t).factor == self.factor
-        self.spiked = t
+        self.memory.spiked = t
         if down:
             return None
         times = f"{value:.6g}, {value / usual:.3g} times its median {usual:.6g}" if finite else f"{value}"
         return Reaction(f"{self.watch} is {times}")
-
-    def begin_anew(self) -> None:
-        self.values, self.spiked = [], None

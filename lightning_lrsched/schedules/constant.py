@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line
+from ..formula import checks
+from ..formula.curves import Line
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -40,8 +40,8 @@ class Constant(LRSchedule):
         self, factor: float = 1.0, duration: int | str | None = None, **common: Unpack[CommonArguments]
     ) -> None:
         super().__init__(**common)
-        self.factor = _checks.number(self, "factor", factor, "a number >= 0", lambda x: x >= 0)
-        self.duration = None if duration is None else _checks.duration(self, "duration", duration, or_none="for good")
+        self.factor = checks.number(self, "factor", factor, "a number >= 0", lambda x: x >= 0)
+        self.duration = None if duration is None else checks.duration(self, "duration", duration, or_none="for good")
 
     def line(self, t: int) -> Line:
         holds = self.duration is None or t < self.length("duration")

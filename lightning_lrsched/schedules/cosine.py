@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line, cosine, ramp
+from ..formula import checks
+from ..formula.curves import Line, cosine, ramp
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -59,9 +59,9 @@ class CosineAnnealing(FlooredSchedule):
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
-        self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
-        self.power = _checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
-        self.k_decay = _checks.number(self, "k_decay", k_decay, "a number > 0", lambda x: x > 0)
+        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.power = checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
+        self.k_decay = checks.number(self, "k_decay", k_decay, "a number > 0", lambda x: x > 0)
 
     def line(self, t: int) -> Line:
         t_max = self.length("t_max")
@@ -107,6 +107,7 @@ class CosineRestarts(FlooredSchedule):
     """
 
     periods = ("t_0", "cycle_warmup")
+    from_zero = ("warmup", "cycle_warmup")
 
     def __init__(
         self,
@@ -119,11 +120,11 @@ class CosineRestarts(FlooredSchedule):
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
-        self.t_0 = _checks.duration(self, "t_0", t_0)
-        self.t_mult = _checks.number(self, "t_mult", t_mult, "a number > 0", lambda x: x > 0)
-        self.decay = _checks.number(self, "decay", decay, "a number in (0, 1]", lambda x: 0 < x <= 1)
-        self.power = _checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
-        self.cycle_warmup = _checks.duration(self, "cycle_warmup", cycle_warmup, at_least=0)
+        self.t_0 = checks.duration(self, "t_0", t_0)
+        self.t_mult = checks.number(self, "t_mult", t_mult, "a number > 0", lambda x: x > 0)
+        self.decay = checks.number(self, "decay", decay, "a number in (0, 1]", lambda x: 0 < x <= 1)
+        self.power = checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
+        self.cycle_warmup = checks.duration(self, "cycle_warmup", cycle_warmup, at_least=0)
 
     def line(self, t: int) -> Line:
         cycle, s, length = self.cycle(t)

@@ -9,7 +9,7 @@ from typing import cast
 
 from typing_extensions import Unpack
 
-from .. import _checks
+from ..formula import checks
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -45,7 +45,7 @@ class CustomSchedule(LRSchedule):
     def __init__(self, function: str | Callable[[int, float], float], **common: Unpack[CommonArguments]) -> None:
         super().__init__(**common)
         if not callable(_imported(function) if isinstance(function, str) else function):
-            _checks.refuse(self, "function", "a function of (t, base_lr), or the name to import one by", function)
+            checks.refuse(self, "function", "a function of (t, base_lr), or the name to import one by", function)
         self.function = function
 
     def lr_at(self, t: int, base_lr: float) -> float:

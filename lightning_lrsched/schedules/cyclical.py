@@ -7,8 +7,8 @@ from typing import Literal, cast
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line
+from ..formula import checks
+from ..formula.curves import Line
 from ..schedule import CommonArguments, LRSchedule
 
 Mode = Literal["triangular", "triangular2", "exp_range", "cosine"]
@@ -69,18 +69,18 @@ class CyclicalLR(LRSchedule):
         **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(**common)
-        self.eta_min = _checks.number(self, "eta_min", eta_min, "a number >= 0", lambda x: x >= 0)
+        self.eta_min = checks.number(self, "eta_min", eta_min, "a number >= 0", lambda x: x >= 0)
         self.eta_max = eta_max
         if eta_max is not None:
             rule = f"a number >= eta_min ({self.eta_min!r}) or None (each group's own LR)"
-            self.eta_max = _checks.number(self, "eta_max", eta_max, rule, lambda x: x >= self.eta_min)
-        self.step_size = _checks.duration(self, "step_size", step_size)
+            self.eta_max = checks.number(self, "eta_max", eta_max, rule, lambda x: x >= self.eta_min)
+        self.step_size = checks.duration(self, "step_size", step_size)
         self.step_size_down = step_size_down
         if step_size_down is not None:
-            self.step_size_down = _checks.duration(self, "step_size_down", step_size_down, or_none="the same")
-        self.mode = cast(Mode, _checks.choice(self, "mode", mode, ("triangular", "triangular2", "exp_range", "cosine")))
-        self.gamma = _checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
-        self.momentum = _checks.low_high(self, "momentum", momentum)
+            self.step_size_down = checks.duration(self, "step_size_down", step_size_down, or_none="the same")
+        self.mode = cast(Mode, checks.choice(self, "mode", mode, ("triangular", "triangular2", "exp_range", "cosine")))
+        self.gamma = checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
+        self.momentum = checks.low_high(self, "momentum", momentum)
 
     def height(self, t: int) -> float:
         """Where the swing stands: 0 at ``eta_min``, 1 at ``eta_max``."""
@@ -107,5 +107,5 @@ class CyclicalLR(LRSchedule):
         height = self.height(t)
         return high * (1.0 - height) + low * height
 
-    def _floor(self) -> tuple[str, float]:
+    def floor(self) -> tuple[str, float]:
         return ("eta_min", self.eta_min) if self.eta_max is None else ("", 0.0)

@@ -6,8 +6,8 @@ import math
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line
+from ..formula import checks
+from ..formula.curves import Line
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -45,11 +45,11 @@ class ExponentialDecay(LRSchedule):
     ) -> None:
         super().__init__(**common)
         if (k is None) == (gamma is None):
-            _checks.refuse(self, "k", "given alone, or 'gamma' in its place", (k, gamma))
-        self.k = None if k is None else _checks.number(self, "k", k, "a number >= 0", lambda x: x >= 0)
+            checks.refuse(self, "k", "given alone, or 'gamma' in its place", (k, gamma))
+        self.k = None if k is None else checks.number(self, "k", k, "a number >= 0", lambda x: x >= 0)
         self.gamma = gamma
         if gamma is not None:
-            self.gamma = _checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
+            self.gamma = checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
     def line(self, t: int) -> Line:
         if self.gamma is not None:

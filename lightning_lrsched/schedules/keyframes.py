@@ -7,8 +7,8 @@ from typing import Literal, cast
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line, Shape, interpolate
+from ..formula import checks
+from ..formula.curves import Line, Shape, interpolate
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -42,6 +42,7 @@ class Keyframes(LRSchedule):
     """
 
     durations = ("positions",)
+    from_zero = ("warmup", "positions")
 
     def __init__(
         self,
@@ -53,13 +54,13 @@ class Keyframes(LRSchedule):
         **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(**common)
-        self.positions = _checks.positions(self, "positions", positions, at_least=0)
+        self.positions = checks.positions(self, "positions", positions, at_least=0)
         rule = f"a list of {len(self.positions)} numbers >= 0, one for each position"
         if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != len(self.positions):
-            _checks.refuse(self, "values", rule, values)
-        self.values = tuple(_checks.number(self, "values", value, rule, lambda x: x >= 0) for value in values)
-        self.unit = cast(Literal["factor", "lr"], _checks.choice(self, "unit", unit, ("factor", "lr")))
-        self.shape = cast(Shape, _checks.choice(self, "shape", shape, ("linear", "cosine", "step")))
+            checks.refuse(self, "values", rule, values)
+        self.values = tuple(checks.number(self, "values", value, rule, lambda x: x >= 0) for value in values)
+        self.unit = cast(Literal["factor", "lr"], checks.choice(self, "unit", unit, ("factor", "lr")))
+        self.shape = cast(Shape, checks.choice(self, "shape", shape, ("linear", "cosine", "step")))
 
     def line(self, t: int) -> Line:
         points = list(zip(self.lengths("positions"), self.values, strict=True))

@@ -6,8 +6,8 @@ from typing import Literal, cast
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line, interpolate
+from ..formula import checks
+from ..formula.curves import Line, interpolate
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -75,20 +75,20 @@ class OneCycle(LRSchedule):
         self.max_lr, self.max_lr_ratio = max_lr, max_lr_ratio
         if max_lr is not None:
             if max_lr_ratio is not None:
-                _checks.refuse(self, "max_lr_ratio", f"None beside max_lr={max_lr!r}", max_lr_ratio)
-            self.max_lr = _checks.number(self, "max_lr", max_lr, "a number > 0 or None", lambda x: x > 0)
+                checks.refuse(self, "max_lr_ratio", f"None beside max_lr={max_lr!r}", max_lr_ratio)
+            self.max_lr = checks.number(self, "max_lr", max_lr, "a number > 0 or None", lambda x: x > 0)
         if max_lr_ratio is not None:
             rule = "a number > 0 or None"
-            self.max_lr_ratio = _checks.number(self, "max_lr_ratio", max_lr_ratio, rule, lambda x: x > 0)
-        self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
-        self.three_phase = _checks.flag(self, "three_phase", three_phase)
+            self.max_lr_ratio = checks.number(self, "max_lr_ratio", max_lr_ratio, rule, lambda x: x > 0)
+        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.three_phase = checks.flag(self, "three_phase", three_phase)
         most, rule = (0.5, "a number in [0, 0.5] with three phases") if three_phase else (1.0, "a number in [0, 1]")
-        self.pct_start = _checks.number(self, "pct_start", pct_start, rule, lambda x: 0 <= x <= most)
-        self.div_factor = _checks.number(self, "div_factor", div_factor, "a number >= 1", lambda x: x >= 1)
+        self.pct_start = checks.number(self, "pct_start", pct_start, rule, lambda x: 0 <= x <= most)
+        self.div_factor = checks.number(self, "div_factor", div_factor, "a number >= 1", lambda x: x >= 1)
         rule = "a number >= 1"
-        self.final_div_factor = _checks.number(self, "final_div_factor", final_div_factor, rule, lambda x: x >= 1)
-        self.shape = cast(Literal["cosine", "linear"], _checks.choice(self, "shape", shape, ("cosine", "linear")))
-        self.momentum = _checks.low_high(self, "momentum", momentum)
+        self.final_div_factor = checks.number(self, "final_div_factor", final_div_factor, rule, lambda x: x >= 1)
+        self.shape = cast(Literal["cosine", "linear"], checks.choice(self, "shape", shape, ("cosine", "linear")))
+        self.momentum = checks.low_high(self, "momentum", momentum)
 
     def line(self, t: int) -> Line:
         start = 1.0 / self.div_factor

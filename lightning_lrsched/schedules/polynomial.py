@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line
+from ..formula import checks
+from ..formula.curves import Line
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -46,8 +46,8 @@ class PolynomialDecay(FlooredSchedule):
         self, t_max: int | str | None = None, *, power: float = 1.0, **floored: Unpack[FlooredArguments]
     ) -> None:
         super().__init__(**floored)
-        self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
-        self.power = _checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
+        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.power = checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
 
     def line(self, t: int) -> Line:
         t_max = self.length("t_max")

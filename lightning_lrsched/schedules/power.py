@@ -6,8 +6,8 @@ import math
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line
+from ..formula import checks
+from ..formula.curves import Line
 from ..schedule import CommonArguments, FlooredArguments, FlooredSchedule, LRSchedule
 
 
@@ -53,9 +53,9 @@ class InverseSqrt(LRSchedule):
         **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(**common)
-        self.timescale = _checks.duration(self, "timescale", timescale)
-        self.shift = None if shift is None else _checks.duration(self, "shift", shift, or_none="timescale")
-        self.d_model = None if d_model is None else _checks.whole(self, "d_model", d_model, at_least=1, or_none="none")
+        self.timescale = checks.duration(self, "timescale", timescale)
+        self.shift = None if shift is None else checks.duration(self, "shift", shift, or_none="timescale")
+        self.d_model = None if d_model is None else checks.whole(self, "d_model", d_model, at_least=1, or_none="none")
 
     def line(self, t: int) -> Line:
         timescale = self.length("timescale")
@@ -99,6 +99,7 @@ class PowerDecay(FlooredSchedule):
 
     durations = ("t_max",)
     periods = ("timescale", "cooldown")
+    from_zero = ("warmup", "cooldown")
 
     def __init__(
         self,
@@ -110,10 +111,10 @@ class PowerDecay(FlooredSchedule):
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
-        self.timescale = _checks.duration(self, "timescale", timescale)
-        self.exponent = _checks.number(self, "exponent", exponent, "a number > 0", lambda x: x > 0)
-        self.cooldown = _checks.duration(self, "cooldown", cooldown, at_least=0)
-        self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.timescale = checks.duration(self, "timescale", timescale)
+        self.exponent = checks.number(self, "exponent", exponent, "a number > 0", lambda x: x > 0)
+        self.cooldown = checks.duration(self, "cooldown", cooldown, at_least=0)
+        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
         self.fills_run = "t_max" if self.cooldown else ""
 
     def line(self, t: int) -> Line:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line
+from ..formula import checks
+from ..formula.curves import Line
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -42,8 +42,8 @@ class StepDecay(LRSchedule):
 
     def __init__(self, step_size: int | str, gamma: float = 0.1, **common: Unpack[CommonArguments]) -> None:
         super().__init__(**common)
-        self.step_size = _checks.duration(self, "step_size", step_size)
-        self.gamma = _checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
+        self.step_size = checks.duration(self, "step_size", step_size)
+        self.gamma = checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
     def line(self, t: int) -> Line:
         return Line(self.gamma ** (t // self.length("step_size")))
@@ -87,15 +87,15 @@ class MultiStepDecay(LRSchedule):
         **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(**common)
-        self.milestones = _checks.positions(self, "milestones", milestones)
+        self.milestones = checks.positions(self, "milestones", milestones)
         self.gamma: float | tuple[float, ...]
         if isinstance(gamma, Sequence) and not isinstance(gamma, str):
             rule = f"a number in (0, 1], or a list of {len(self.milestones)} numbers > 0"
             if len(gamma) != len(self.milestones):
-                _checks.refuse(self, "gamma", rule, gamma)
-            self.gamma = tuple(_checks.number(self, "gamma", each, rule, lambda x: x > 0) for each in gamma)
+                checks.refuse(self, "gamma", rule, gamma)
+            self.gamma = tuple(checks.number(self, "gamma", each, rule, lambda x: x > 0) for each in gamma)
         else:
-            self.gamma = _checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
+            self.gamma = checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
     def line(self, t: int) -> Line:
         passed = sum(milestone <= t for milestone in self.lengths("milestones"))

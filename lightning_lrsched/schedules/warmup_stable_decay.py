@@ -7,8 +7,8 @@ from typing import Literal, cast
 
 from typing_extensions import Unpack
 
-from .. import _checks
-from ..curves import Line, cosine
+from ..formula import checks
+from ..formula.curves import Line, cosine
 from ..schedule import FlooredArguments, FlooredSchedule
 
 Decay = Literal["linear", "cosine", "1-sqrt", "square", "exponential"]
@@ -63,12 +63,12 @@ class WarmupStableDecay(FlooredSchedule):
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
-        self.decay = _checks.duration(self, "decay", decay)
+        self.decay = checks.duration(self, "decay", decay)
         shapes = ("linear", "cosine", "1-sqrt", "square", "exponential")
-        self.shape = cast(Decay, _checks.choice(self, "shape", shape, shapes))
+        self.shape = cast(Decay, checks.choice(self, "shape", shape, shapes))
         if shape == "exponential" and not self.eta_min_ratio:
-            _checks.refuse(self, "eta_min_ratio", "a number in (0, 1] with shape='exponential'", self.eta_min_ratio)
-        self.t_max = None if t_max is None else _checks.duration(self, "t_max", t_max, or_none="the whole run")
+            checks.refuse(self, "eta_min_ratio", "a number in (0, 1] with shape='exponential'", self.eta_min_ratio)
+        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
 
     def line(self, t: int) -> Line:
         return self.decline(t, self.length("t_max"))

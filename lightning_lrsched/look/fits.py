@@ -18,13 +18,14 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from .callback import _callbacks, _is_a, _run_length
-from .durations import RunLength
-from .groups import read
-from .logbook import group_names
-from .ownership import title
-from .plots import draw
-from .schedule import LRSchedule
+from ..fit.callbacks import callbacks_of, is_a
+from ..fit.groups import read
+from ..fit.logbook import group_names
+from ..fit.position import run_of
+from ..formula.decisions import title
+from ..formula.pictures import draw
+from ..formula.timeline import Run
+from ..schedule import LRSchedule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def plot_schedules(
         MisconfigurationException: a schedule does not fit a run of this length.
         ModuleNotFoundError: matplotlib, the extra ``[plot]``, is not installed.
     """
-    curves = [curve for schedule in schedules for curve in schedule._curves(epochs, steps_per_epoch, base_lr)]
+    curves = [curve for schedule in schedules for curve in schedule.curves(epochs, steps_per_epoch, base_lr)]
     names = dict.fromkeys(title(schedule.hyperparameter) for schedule in schedules)
     return draw(curves, "epoch", ", ".join(names), ax)
 
@@ -109,14 +110,14 @@ def preview_fit(
     What only the training shows is not in it: reactions to a metric, EarlyStopping, ``max_time``, updates that a
     GradScaler skips, groups and LRs that code of your own changes.
     """
-    given = _callbacks(trainer)
-    if _is_a(cast(Any, trainer.strategy.launcher), "_MultiProcessingLauncher"):
+    given = callbacks_of(trainer)
+    if is_a(cast(Any, trainer.strategy.launcher), "_MultiProcessingLauncher"):
         raise _refusal("a strategy that spawns its processes keeps the fit's facts in them. Preview it with 'ddp'.")
     found: dict[str, list[float]] = {}
 
     def begin(trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        _refuse_unforeseeable([*given, *_callbacks(trainer)], pl_module)
-        trainer.callbacks = [*filter(_takes_part, _callbacks(trainer)), probe]  # type: ignore[attr-defined]
+        _refuse_unforeseeable([*given, *callbacks_of(trainer)], pl_module)
+        trainer.callbacks = [*filter(_takes_part, callbacks_of(trainer)), probe]  # type: ignore[attr-defined]
 
     def look(trainer: Trainer, pl_module: LightningModule) -> None:
         found.update(_foreseen(trainer))
@@ -140,18 +141,18 @@ def _refuse_unforeseeable(callbacks: Iterable[Callback], model: LightningModule)
             " schedule.preview(epochs, steps_per_epoch, base_lr) of each schedule."
         )
     for name in _UNFORESEEABLE:
-        if any(_is_a(callback, name) for callback in callbacks):
+        if any(is_a(callback, name) for callback in callbacks):
             raise _refusal(f"{name} changes LRs or groups in ways that only the fit shows. Take it off to preview.")
 
 
 def _takes_part(callback: Callback) -> bool:
-    return isinstance(callback, LRSchedule) or _is_a(callback, "GradientAccumulationScheduler")
+    return isinstance(callback, LRSchedule) or is_a(callback, "GradientAccumulationScheduler")
 
 
 def _copy(callback: Callback) -> Callback:
     twin = deepcopy(callback)
     if isinstance(callback, LRSchedule):
-        cast(LRSchedule, twin)._trainer = callback._trainer  # whose next fit goes on from its last
+        cast(LRSchedule, twin).trained_by = callback.trained_by  # whose next fit goes on from its last
     return twin
 
 
@@ -190,34 +191,35 @@ def _untouched(trainer: Trainer) -> Iterator[None]:
 
 def _foreseen(trainer: Trainer) -> dict[str, list[float]]:
     """Everything is in place for the first batch: what each update of the run will find."""
-    schedules = [(s, s._fit) for s in _callbacks(trainer) if isinstance(s, LRSchedule) and s._fit is not None]
-    run = _run_length(trainer, manual=False)
-    epochs = _epochs_of_updates(trainer, run, any(schedule.interval == "epoch" for schedule, _ in schedules))
+    fits = [(s, s.fit) for s in callbacks_of(trainer) if isinstance(s, LRSchedule) and s.fit is not None]
+    run = run_of(trainer)
+    epochs = _epochs_of_updates(trainer, run, any(schedule.interval == "epoch" for schedule, _ in fits))
     found: dict[str, list[float]] = {}
     scheduled = [config.scheduler.optimizer for config in trainer.lr_scheduler_configs]
     for names, optimizer in zip(group_names(trainer.optimizers, "lr"), trainer.optimizers, strict=True):
         if optimizer not in scheduled:
             lrs = [float(group["lr"]) for group in optimizer.param_groups]
             found |= {name: [lr] * len(epochs) for name, lr in zip(names, lrs, strict=True)}
-    for schedule, fit in schedules:
-        for groups in fit.driven:
-            first = schedule._t(trainer, fit, groups)
+    for schedule, fit in fits:
+        placed = fit.values.placed
+        for groups in fit.values.driven:
+            made, planned = fit.values.progress.now(groups.index)
             passed = [epoch - epochs[0] for epoch in epochs] if schedule.interval == "epoch" else range(len(epochs))
-            positions = range(first, first + passed[-1] + 1)
-            curves = {groups.hyperparameter: schedule._values(positions, groups.bases)}
+            positions = [(made + ahead, planned + ahead) for ahead in range(passed[-1] + 1)]
+            curves = {groups.hyperparameter: placed.values(positions, groups.bases)}
             if schedule.momentum is not None:
-                curves["momentum"] = [[schedule._momentum(t) for t in positions]] * len(groups.members)
+                curves["momentum"] = [[placed.momentum(position) for position in positions]] * len(groups.members)
             for key, columns in curves.items():
                 names = group_names(trainer.optimizers, key)[groups.index]
-                for index, column in zip(groups.members, columns, strict=True):
-                    there = read(groups.optimizer.param_groups[index], key)
+                for member, column in zip(groups.members, columns, strict=True):
+                    there = read(groups.optimizer.param_groups[member.index], key)
                     if isinstance(there, torch.Tensor):  # which rounds
                         column = torch.tensor(column, dtype=there.dtype).tolist()
-                    found[names[index]] = [column[i] for i in passed]
+                    found[names[member.index]] = [column[i] for i in passed]
     return found
 
 
-def _epochs_of_updates(trainer: Trainer, run: RunLength, needed: bool) -> list[int]:
+def _epochs_of_updates(trainer: Trainer, run: Run, needed: bool) -> list[int]:
     """The epoch of each update that is left of the run; without a pace, as many zeros, if only their number counts."""
     left = None if run.steps is None else run.steps - trainer.global_step
     if run.pace is None and left is not None and run.epochs is None and not needed:

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
-from .durations import Interval, RunLength
-from .groups import DrivenGroups, Moment
-from .history import History
-from .journal import Decision
+from ..formula.decisions import title
+from ..formula.pictures import Curve, axes, draw
 from .logbook import logged_step
-from .ownership import hyperparameters, title
-from .plots import Curve, axes, draw
+from .ownership import hyperparameters
+from .protocol import Schedule
+from .values import Values
 
 POINTS = 500  # of a picture, about
-
-
-class Planned(Protocol):
-    """A schedule that knows its durations in intervals."""
-
-    interval: Interval
-    hyperparameter: str
-    momentum: tuple[float, float] | None
-    journal: list[Decision]
-    _history: History
-
-    @property
-    def state_key(self) -> str: ...
-    def _moment(self, t: int, bases: set[float]) -> Moment: ...
 
 
 def send_text(trainer: Trainer, tag: str, text: str) -> None:
@@ -39,17 +24,17 @@ def send_text(trainer: Trainer, tag: str, text: str) -> None:
         add_text(tag, text, logged_step(trainer))
 
 
-def open_dashboard(trainer: Trainer, begun: Sequence[tuple[Any, list[DrivenGroups]]], run: RunLength) -> None:
+def open_dashboard(trainer: Trainer, begun: Sequence[tuple[Schedule, Values]]) -> None:
     """Write, for all the schedules of a fit at once, what their page and their tabs need."""
     if not begun or not trainer.is_global_zero:
         return
     keys = sorted({key for schedule, _ in begun for key in hyperparameters(schedule)})
     for add_custom_scalars in _those_that_can(trainer, "add_custom_scalars"):
         add_custom_scalars(_layout(keys))
-    for schedule, driven in begun:
+    for schedule, values in begun:
         send_text(trainer, f"{schedule.state_key}/call", f"`{schedule!r}`")
         for add_figure in _those_that_can(trainer, "add_figure"):
-            if (picture := _picture(schedule, driven, run)) is not None:
+            if (picture := _picture(schedule, values)) is not None:
                 add_figure(f"{schedule.state_key}/planned", picture, logged_step(trainer))
 
 
@@ -67,15 +52,16 @@ def _layout(keys: list[str]) -> dict[str, dict[str, list[Any]]]:
     return {"Schedules": {name: ["Multiline", [tag]] for name, tag in (beside | tags).items()}}
 
 
-def _picture(schedule: Planned, driven: list[DrivenGroups], run: RunLength) -> Any:
+def _picture(schedule: Schedule, values: Values) -> Any:
     """The planned curve of the highest and the lowest base value, over the run; None: it cannot be drawn."""
-    total = run.total(schedule.interval)
-    bases = {base for groups in driven for base in groups.bases}
-    begun_anew = schedule._history.restart is not None or bool(schedule.journal)  # so that t or the curve is another
-    if total is None or not bases or begun_anew:
+    end = values.progress.run.end(schedule.interval)
+    bases = {base for groups in values.driven for base in groups.bases}
+    record = schedule.record
+    another = record.restart is not None or len(values.progress.run.knots) > 1 or bool(schedule.journal)
+    if end is None or not bases or another:  # so that t or the curve is not what it was
         return None
     try:
-        curves, xlabel = _curves(schedule, sorted({max(bases), min(bases)}, reverse=True), total, run)
+        curves, xlabel = _curves(schedule, values, sorted({max(bases), min(bases)}, reverse=True), end.planned)
         ax = axes(on_screen=False)
     except Exception as error:  # of matplotlib that is missing, or of a user's formula where the fit may never come
         rank_zero_info(f"{type(schedule).__name__}: no picture of the planned curve goes to TensorBoard. {error}")
@@ -83,16 +69,17 @@ def _picture(schedule: Planned, driven: list[DrivenGroups], run: RunLength) -> A
     return draw(curves, xlabel, title(schedule.hyperparameter), ax)[0]
 
 
-def _curves(schedule: Planned, bases: list[float], total: int, run: RunLength) -> tuple[list[Curve], str]:
+def _curves(schedule: Schedule, values: Values, bases: list[float], total: int) -> tuple[list[Curve], str]:
     """In steps, as TensorBoard's curves are, as far as the Trainer knows how many an epoch has."""
     places = range(0, total, -(-total // POINTS))
-    values = [schedule._moment(t, set(bases)).of(bases) for t in places]
+    columns = [values.placed.moment((t, t), set(bases)).of(bases) for t in places]
+    pace = values.progress.run.pace
     x: list[float] = list(places)
     xlabel: str = schedule.interval
     if schedule.interval == "epoch":  # each value holds for its epoch
         x = [float(edge) for t in places for edge in (t, min(t + places.step, total))]
-        values = [value for value in values for _ in range(2)]
-        if run.pace is not None:
-            x, xlabel = [float(run.pace.steps(int(epoch))) for epoch in x], "step"
+        columns = [column for column in columns for _ in range(2)]
+        if pace is not None:
+            x, xlabel = [float(pace.steps(int(epoch))) for epoch in x], "step"
     labels = [f"base {title(schedule.hyperparameter)} {base:g}" for base in bases]
-    return [Curve(label, x, list(y)) for label, y in zip(labels, zip(*values, strict=True), strict=True)], xlabel
+    return [Curve(label, x, list(y)) for label, y in zip(labels, zip(*columns, strict=True), strict=True)], xlabel

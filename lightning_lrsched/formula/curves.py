@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 
 class Line(NamedTuple):
@@ -45,6 +45,9 @@ class Table(dict[float, float]):
 
     def times(self, ramp: float) -> Table:
         return Table({base_lr: lr * ramp for base_lr, lr in self.items()})
+
+
+Moment: TypeAlias = Line | Table
 
 
 def cosine(t: float, length: float) -> float:

@@ -1,8 +1,12 @@
-"""What a reactive schedule decides, and the record of it."""
+"""What a reactive schedule decides, the record of it, and the word for what it changes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+
+def title(hyperparameter: str) -> str:
+    return "LR" if hyperparameter == "lr" else hyperparameter
 
 
 class Reaction(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -59,15 +59,15 @@ class Logbook:
         """Choose the curves: every group's, or with many groups one for each distinct LR, or the extremes."""
         self._curves = []
         for groups in driven:
-            names = group_names(self._trainer.optimizers, groups.hyperparameter)[groups.index]
-            curves = [(names[index], place) for place, index in enumerate(groups.members)]
+            names, bases = group_names(self._trainer.optimizers, groups.hyperparameter)[groups.index], groups.bases
+            curves = [(names[member.index], place) for place, member in enumerate(groups.members)]
             if len(curves) > MANY:
                 # from the last to the first, so that the first group of each LR gives the name
-                late = groups.late
-                distinct = {(groups.bases[i], late.get(groups.members[i])): (name, i) for name, i in reversed(curves)}
+                members = groups.members
+                distinct = {(members[i].base, members[i].late): (name, i) for name, i in reversed(curves)}
                 curves = list(distinct.values())
             if len(curves) > MANY:
-                curves.sort(key=lambda curve: groups.bases[curve[1]])
+                curves.sort(key=lambda curve: bases[curve[1]])
                 rank_zero_info(
                     f"{self._owner}: {len(curves)} different curves; logging the lowest ({curves[0][0]}) and the"
                     f" highest ({curves[-1][0]}). Add a LearningRateMonitor() to log them all."
@@ -75,7 +75,7 @@ class Logbook:
                 curves = [curves[0], curves[-1]]
             self._curves.append(curves)
         momenta = group_names(self._trainer.optimizers, "momentum") if momentum else []
-        self._momentum = [momenta[g.index][g.members[0]] if momenta and g.members else "" for g in driven]
+        self._momentum = [momenta[g.index][g.members[0].index] if momenta and g.members else "" for g in driven]
 
     def publish(self, place: int, values: list[float]) -> None:
         """Let EarlyStopping, ModelCheckpoint, the progress bar and the like see the LRs in force."""
@@ -99,6 +99,6 @@ class Logbook:
         }
         for name, groups in zip(self._momentum, driven, strict=True):
             if name:
-                values[name] = cast(float, groups.momentum)
+                values[name] = groups.momentum_in_force()
         for logger in self._trainer.loggers if values else ():
             logger.log_metrics(values, step=step)

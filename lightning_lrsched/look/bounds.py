@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from .plots import Curve, draw
+from ..formula.pictures import Curve, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

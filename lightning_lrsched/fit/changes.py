@@ -1,0 +1,67 @@
+"""What has changed since the checkpoint, or since the last fit: told once, with the values before and after."""
+
+from __future__ import annotations
+
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+from ..formula.decisions import title
+from ..formula.timeline import Run
+from .position import updates_an_epoch
+from .protocol import Schedule
+from .values import Values
+
+Change = tuple[object, object]
+
+
+class Words(str):
+    """A text that is told without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def note_bases(schedule: Schedule, values: Values) -> dict[str, Change]:
+    """Take note of the base values; those that were others before."""
+    changed: dict[str, Change] = {}
+    before, schedule.record.bases = schedule.record.bases, {g.index: g.base_range for g in values.driven}
+    for groups in values.driven:
+        old, new = before.get(groups.index, groups.base_range), groups.base_range
+        if old != new:
+            base = f"base {title(schedule.hyperparameter)} of {type(groups.optimizer).__name__}"
+            changed[base] = (old if old[0] < old[1] else old[0], new if new[0] < new[1] else new[0])
+    return changed
+
+
+def note_lengths(schedule: Schedule, values: Values) -> dict[str, Change]:
+    """The same of the durations that depend on the run."""
+    before, schedule.record.lengths = schedule.record.lengths, values.placed.lengths()
+    now = schedule.record.lengths
+    return {k: (v, now[k]) for k, v in before.items() if k in now and now[k] != v}
+
+
+def of_pace(before: Run, now: Run) -> dict[str, Change]:
+    """The pace and the limit of a run that goes on at another pace."""
+    changed: dict[str, Change] = {}
+    paces = [Words(updates_an_epoch(run, now.since)) for run in (before, now)]
+    if paces[0] != paces[1]:
+        changed["steps an epoch"] = (paces[0], paces[1])
+    if before.epochs != now.epochs:
+        changed["epochs of the run"] = (before.epochs, now.epochs)
+    return changed or {"accumulation": (Words("as planned"), Words("by another plan"))}
+
+
+def tell_of_reload(schedule: Schedule, changed: dict[str, Change]) -> None:
+    """Once a fit, for the data may come with another length in every epoch."""
+    changes = ", ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in changed.items())
+    rank_zero_info(f"{type(schedule).__name__}: the data has another length: {changes}. It goes on at its share.")
+
+
+def tell(schedule: Schedule, values: Values, changed: dict[str, Change], since: str, before: dict[int, float]) -> None:
+    """One warning for all; ``before`` holds the highest value of each optimizer before the change."""
+    if not changed:
+        return
+    changes = ", ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in changed.items())
+    name, now = title(schedule.hyperparameter), schedule.record.values
+    moves = {f"{before[i]:.6g} -> {now[i]:.6g}": None for i in before if i in now and before[i] != now[i]}
+    lrs = f"; {name} {', '.join(moves)}" if moves else f"; the {name} stays" if before else ""
+    rank_zero_warn(f"{type(schedule).__name__}: changed since {since}, the new values apply: {changes}{lrs}.")

@@ -1,0 +1,278 @@
+"""One fit of one schedule, from its beginning to its end: what is done at each of Lightning's moments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from . import changes, rivals
+from .dashboard import open_dashboard
+from .groups import DrivenGroups
+from .monitor import Monitor
+from .ownership import Claim, claim, refuse_high_floor, refuse_shared, refuse_shared_memory, unclaimed
+from .position import Progress, batches_done, window_open
+from .protocol import Schedule
+from .reactions import Reactions, reactive_in
+from .updates import count_updates
+from .values import Values
+
+
+class Fit:
+    """``company`` are the fits of all the schedules of the Trainer; ``told`` the groups that were named as nobody's."""
+
+    def __init__(
+        self, schedule: Schedule, trainer: Trainer, claimed: Claim, company: list[Fit], told: set[str]
+    ) -> None:
+        optimizers, key = trainer.optimizers, schedule.hyperparameter
+        driven = [DrivenGroups(index, optimizers[index], selection, key) for index, selection in claimed.items()]
+        refuse_high_floor(schedule, *schedule.floor(), driven)
+        self.schedule = schedule
+        self.started = False
+        self.values = Values(schedule, trainer, driven, self._joined)
+        self._trainer = trainer
+        self._company = company
+        self._told = told
+        self._found = rivals.found(trainer)
+        self._reactions = Reactions(schedule, trainer, self.values) if schedule.reactive() else None
+        self._hooks: list[RemovableHandle] = []
+        self._first_batch = True  # of an epoch, or of what is left of one after a restart
+        self._epoch_began = False
+        self._edited = False  # whether other code's edit of a value was told
+        self._repaced = False  # whether a change of pace within this fit was told
+        self._scale: float | None = None  # of the GradScaler, after the last update
+
+    # ---- begin and end
+
+    def start(self) -> None:
+        """The checkpoint is restored, and the first batch is near."""
+        schedule, trainer, record = self.schedule, self._trainer, self.schedule.record
+        self.started = True
+        if not schedule.restored and trainer.global_step and trainer.ckpt_path:
+            rank_zero_info(
+                f"{type(schedule).__name__}: the checkpoint has no state of it; it goes on at the Trainer's position,"
+                f" epoch {trainer.current_epoch}, step {trainer.global_step}."
+            )
+        self.values.progress = Progress(trainer, schedule)
+        rivals.leave_to_others(schedule, trainer, self.values)
+        if self.values.progress.manual:
+            for groups in self.values.driven:
+                self._hooks += count_updates(trainer, schedule, groups, self.values)
+        elif trainer.scaler is not None:
+            self._scale = trainer.scaler.get_scale()
+        self._enter()
+        self.values.open_logbook([fit.schedule for fit in self._company])
+        before = dict(record.values)
+        if window_open(trainer, batches_done(trainer)):
+            for groups in self.values.driven:
+                groups.hold()
+        else:
+            self.values.apply()
+        since = "the checkpoint" if schedule.restored else "the last fit"
+        changes.tell(schedule, self.values, schedule.changes, since, before)
+        schedule.changes.clear()
+        self.values.publish()
+        if self._reactions is not None:
+            self._reactions.start_clock()
+
+    def _enter(self) -> None:
+        """Take the place in the run, and note what is not as it was."""
+        schedule, record = self.schedule, self.schedule.record
+        moved = self._measure()
+        for groups in self.values.driven:
+            late = record.late.get(groups.index, {})
+            groups.restore(late)
+            if record.restart is not None and schedule.hyperparameter == "lr":
+                groups.begin_anew(record.restart[2])
+                groups.restore(late)
+        lengths = changes.note_lengths(schedule, self.values)
+        told = schedule.changes
+        told |= moved or {name: change for name, change in lengths.items() if name not in told}
+        told |= changes.note_bases(schedule, self.values)
+
+    def _measure(self) -> dict[str, changes.Change]:
+        """Learn how long the run is and turn the durations into intervals; what has changed of the pace."""
+        progress = self.values.progress
+        moved = progress.measure()
+        self._place()
+        if moved is None or not self.values.placed.by_plan():
+            return {}
+        before, now = moved
+        made = progress.steps(0)
+        if self._reactions is not None and before.planned(made):
+            self._reactions.move(float(now.planned(made) / before.planned(made)))
+        return changes.of_pace(before, now)
+
+    def _place(self) -> None:
+        self.values.placed = self.schedule.place(self.values.progress.run)
+
+    def end(self) -> None:
+        """The last batch is done."""
+        self._check(Monitor.between_epochs, epochs_ago=1)
+        if self.values.progress.arrive_at_the_end():
+            self._place()
+        if self._reactions is not None:
+            self._reactions.restore()
+            self._reactions.warn_if_never()
+        self.values.apply()
+        self.values.publish()
+
+    def close(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+
+    # ---- epochs and batches
+
+    def epoch_starts(self) -> None:
+        self._first_batch = self._epoch_began = True
+        self._begin_anew_after_finder()
+        self._check(Monitor.between_epochs, epochs_ago=1)
+        if self.values.progress.reloaded():
+            moved = self._measure()
+            if moved and not self._repaced:
+                self._repaced = True
+                changes.tell_of_reload(self.schedule, moved)
+        self.values.apply()
+
+    def batch_starts(self, batch_idx: int) -> None:
+        first, self._first_batch = self._first_batch, False
+        if first:  # others act when an epoch starts
+            rivals.leave_to_others(self.schedule, self._trainer, self.values)
+            if self.values.progress.arrive(batch_idx):
+                self._place()
+        if not (self._reactions is not None and window_open(self._trainer, batch_idx)):
+            if self._reactions is not None:
+                self._reactions.restore()
+            self.values.apply()
+            if first:
+                self._edited = rivals.undo_edits(self.schedule, self.values, told=self._edited)
+        due = self.values.note_point(self._epoch_began)
+        self._epoch_began = False
+        if due and (self._reactions is None or not self._reactions.watches):
+            self.values.log_point()  # else the update may yet be given another LR
+
+    def batch_ends(self, batch_idx: int) -> None:
+        self.values.take_in()
+        if (self._reactions is None and self._scale is None) or window_open(self._trainer, batch_idx + 1):
+            return
+        if self._scale is not None:
+            # fused optimizers skip inside their step, so only the falling scale tells
+            scale = cast(Any, self._trainer.scaler).get_scale()
+            self.schedule.record.skipped += scale < self._scale
+            self._scale = scale
+        self.values.log_point()
+        if self._reactions is not None and self.schedule.interval == "step":
+            self._reactions.tick()
+
+    def epoch_ends(self) -> None:
+        self._check(Monitor.epoch_ends)
+        if self._reactions is not None and self.schedule.interval == "epoch":
+            self._reactions.tick(ahead=1)
+        self.values.publish()
+
+    # ---- what a reactive schedule sees
+
+    def validation_starts(self) -> None:
+        if self._reactions is not None:
+            self._reactions.validation_starts()
+
+    def validation_ends(self, of_the_fit: bool) -> None:
+        if of_the_fit:
+            self._check(Monitor.validation_ends)
+        self.values.publish()
+
+    def loss(self, loss: Tensor) -> None:
+        reactions = self._reactions
+        if reactions is not None and "loss" in reactions.watches and self.values.driven and reactions.loss(loss):
+            self.values.rewrite()
+
+    def gradient(self, optimizer: Optimizer) -> None:
+        reactions = self._reactions
+        if reactions is None or "grad_norm" not in reactions.watches:
+            return
+        for groups in self.values.driven:
+            if groups.optimizer is optimizer and reactions.gradient(optimizer):
+                self.values.rewrite()
+
+    def waiting(self) -> dict[int, float | None]:
+        """By the number of the reactive schedule, the value of its metric that no judgement has seen yet."""
+        return self._reactions.waiting() if self._reactions is not None and self.started else {}
+
+    def _check(self, look: Callable[[Monitor], float | None], epochs_ago: int = 0) -> None:
+        """Let a schedule that reacts judge its metrics; those that come late are of the epoch that has ended."""
+        if self._reactions is None or not self._reactions.check(look, epochs_ago):
+            return
+        if window_open(self._trainer, batches_done(self._trainer)):
+            for groups in self.values.driven:
+                groups.position = None  # to be written when the window ends
+        else:
+            self._reactions.restore()
+            self.values.rewrite()
+
+    def _begin_anew_after_finder(self) -> None:
+        schedule, trainer, record = self.schedule, self._trainer, self.schedule.record
+        suggestion = rivals.newly_found(trainer, self._found)
+        self._found = rivals.found(trainer)
+        if suggestion is None:
+            return
+        record.restart = (trainer.current_epoch, trainer.global_step - record.skipped, suggestion)
+        record.run = record.timed_from = None
+        record.late.clear()
+        schedule.begin_anew()
+        self._enter()
+        schedule.changes.clear()
+        refuse_high_floor(schedule, *schedule.floor(), self.values.driven)
+        self.values.name()
+        if self._reactions is not None:
+            self._reactions.start_clock()
+
+    # ---- all the schedules of the Trainer
+
+    def _joined(self, groups: DrivenGroups) -> None:
+        """Groups came or went."""
+        optimizers = self._trainer.optimizers
+        claims = [(f.schedule, {g.index: g.selection for g in f.values.driven}) for f in self._company]
+        refuse_shared(claims, optimizers)
+        tell_unclaimed(self._trainer, self._company, self._told)
+
+
+def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
+    """Let all the schedules of a Trainer begin their fits, if none has yet."""
+    if any(schedule.fit is not None for schedule in schedules):
+        return
+    refuse_shared_memory(reactive_in(schedules))
+    claims = claim(schedules, trainer.optimizers)
+    rivals.take_off(list(zip(schedules, claims, strict=True)), trainer)
+    company: list[Fit] = []
+    told: set[str] = set()
+    for schedule, claimed in zip(schedules, claims, strict=True):
+        company.append(Fit(schedule, trainer, claimed, company, told))
+    for fit in company:
+        fit.schedule.fit = fit
+    tell_unclaimed(trainer, company, told)
+
+
+def start(schedules: Sequence[Schedule], trainer: Trainer) -> None:
+    """Let them all start, and show their plans."""
+    fits: list[Fit] = [schedule.fit for schedule in schedules if schedule.fit is not None]
+    if any(fit.started for fit in fits):
+        return
+    for fit in fits:
+        fit.start()
+    if trainer.loggers:
+        open_dashboard(trainer, [(fit.schedule, fit.values) for fit in fits if fit.schedule.log_lr])
+
+
+def tell_unclaimed(trainer: Trainer, company: Sequence[Fit], told: set[str]) -> None:
+    """Name each group that no schedule drives, once."""
+    claims = [(f.schedule, {g.index: g.selection for g in f.values.driven}) for f in company]
+    free = [name for name in unclaimed(trainer.optimizers, claims) if name not in told]
+    told.update(free)
+    if free:
+        rank_zero_info(f"No schedule drives the LR of {', '.join(free)}: it stays as it is.")

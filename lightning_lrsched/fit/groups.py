@@ -1,0 +1,246 @@
+"""The parameter groups of one optimizer that a schedule drives: base values, groups that came late, tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, TypeAlias
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ..formula.curves import Moment
+
+Group: TypeAlias = dict[str, Any]
+
+
+def read(group: Group, hyperparameter: str) -> Any:
+    """The group's value; "momentum" is the first of the betas where the optimizer has betas. None: it has none."""
+    if hyperparameter == "momentum" and "betas" in group:
+        return group["betas"][0]
+    return group.get(hyperparameter)
+
+
+def put(group: Group, hyperparameter: str, value: float) -> None:
+    there = read(group, hyperparameter)
+    if isinstance(there, Tensor):
+        there.fill_(value)
+    elif hyperparameter == "momentum" and "betas" in group:
+        group["betas"] = (value, *group["betas"][1:])
+    else:
+        group[hyperparameter] = value
+
+
+def _is_plain(group: Group, hyperparameter: str) -> bool:
+    """Whether a value is put by ``group[hyperparameter] = value`` and nothing more."""
+    in_betas = hyperparameter == "momentum" and "betas" in group
+    return not in_betas and not isinstance(group.get(hyperparameter), Tensor)
+
+
+def base_value(group: Group, hyperparameter: str) -> float:
+    """What ``configure_optimizers`` gave the group; an LR times ``lr_scale``, the key of timm's layer-wise decay."""
+    value = float(read(group, hyperparameter))
+    return value * float(group.get("lr_scale", 1.0)) if hyperparameter == "lr" else value
+
+
+def matches(wanted: str | int, index: int, group: Group) -> bool:
+    if isinstance(wanted, int):
+        return wanted == index
+    name = str(group.get("name", ""))
+    return name == wanted or fnmatchcase(name, wanted)
+
+
+class Selection(NamedTuple):
+    """Groups by index, by name or by a pattern of names such as ``"backbone*"``; None: all of them."""
+
+    wanted: tuple[str | int, ...] | None
+
+    def of(self, groups: list[Group]) -> list[int]:
+        if self.wanted is None:
+            return list(range(len(groups)))
+        return [i for i, group in enumerate(groups) if any(matches(wanted, i, group) for wanted in self.wanted)]
+
+    def of_new(self, groups: list[Group]) -> list[int]:
+        """As far as names tell: an index means the groups that there were in the beginning."""
+        names = None if self.wanted is None else tuple(one for one in self.wanted if isinstance(one, str))
+        return Selection(names).of(groups)
+
+
+class LateGroup(NamedTuple):
+    """A group added during the run: the value it came with, when, and the share of its base in force just then."""
+
+    value: float
+    t: int
+    share: float
+
+
+@dataclass
+class Member:
+    """One driven group. What it is known by is its first parameter, which stays when groups move or are replaced."""
+
+    index: int
+    identity: int
+    base: float
+    late: LateGroup | None = None
+
+
+class DrivenGroups:
+    """The groups of one optimizer of which one schedule writes a hyperparameter.
+
+    Holds no group: ``Optimizer.load_state_dict`` replaces them all.
+    """
+
+    def __init__(self, index: int, optimizer: Optimizer, selection: Selection, hyperparameter: str = "lr") -> None:
+        self.index = index
+        self.optimizer = optimizer
+        self.hyperparameter = hyperparameter
+        self.selection = selection
+        self.position: tuple[int, int] | None = None  # whose values are in force
+        self.steps_begun = 0  # of the optimizer, and not ended
+        self.values: list[float] = []
+        self.members: list[Member] = []
+        self._count_in(selection.of(self._all()))
+        self._look()
+
+    def _all(self) -> list[Group]:
+        groups: list[Group] = self.optimizer.param_groups
+        return groups
+
+    def groups(self) -> list[Group]:
+        groups = self._all()
+        return groups if len(self.members) == len(groups) else [groups[member.index] for member in self.members]
+
+    def _look(self) -> None:
+        """Note what follows from the members and their groups as they are now."""
+        self.moment: Moment | None = None  # the last one written
+        self.momentum: float | None = None
+        self._pinned = False  # whether a late group is in its first interval
+        self._list = self._all()
+        self._count = len(self._list)
+        self._plain = all(_is_plain(group, self.hyperparameter) for group in self.groups())
+        self._late = [(place, member.late) for place, member in enumerate(self.members) if member.late is not None]
+        self._reference = self._base_that_leads(member for member in self.members if member.late is None)
+        self.bases = [member.base for member in self.members]
+        self.distinct = {*self.bases, self._reference}
+
+    @property
+    def base_range(self) -> tuple[float, float]:
+        """The lowest and the highest base value of the groups that were there from the beginning."""
+        plain = [member.base for member in self.members if member.late is None]
+        return min(plain, default=0.0), max(plain, default=0.0)
+
+    @property
+    def late(self) -> dict[int, LateGroup]:
+        return {member.index: member.late for member in self.members if member.late is not None}
+
+    @property
+    def changed(self) -> bool:
+        """Whether groups came, went or were replaced since the last look."""
+        groups = self.optimizer.param_groups
+        return groups is not self._list or len(groups) != self._count
+
+    def restore(self, late: dict[int, LateGroup]) -> None:
+        """Take the groups as they are before the first batch; ``late`` came during the run, in an earlier process."""
+        self.position = None
+        self._count_in(self.selection.of(self._all()))
+        for member in self.members:
+            member.late = late.get(member.index)
+        self._look()
+
+    def begin_anew(self, base: float) -> None:
+        """All groups begin with the base LR that a search has found."""
+        for member, group in zip(self.members, self.groups(), strict=True):
+            member.base = base * float(group.get("lr_scale", 1.0))
+        self.restore({})
+
+    def hold(self) -> None:
+        """Leave the values as the checkpoint has put them."""
+        self.values = [float(read(group, self.hyperparameter)) for group in self.groups()]
+
+    def adopt(self, t: int, moment_of: Callable[[set[float]], Moment]) -> None:
+        """Take the groups as they are during the run: new ones came at ``t``, and keep their value there."""
+        before = {member.identity for member in self.members}
+        self._count_in(self.selection.of_new(self._all()))
+        new = [member for member in self.members if member.identity not in before]
+        plain = [member for member in self.members if member.identity in before and member.late is None]
+        reference = self._base_that_leads(plain)
+        share = moment_of({reference}).at(reference) / reference or 1.0  # 0 has no multiples
+        groups = self._all()
+        for member in new:
+            member.base = float(read(groups[member.index], self.hyperparameter))  # just as it came, with no lr_scale
+            member.late = LateGroup(member.base, t, share)
+        self._look()
+
+    def _count_in(self, fitting: list[int]) -> None:
+        """Add the groups that fit, keep those that are known, and forget those that went."""
+        groups, known = self._all(), {member.identity: member for member in self.members}
+        identities = {id(group["params"][0]) if group["params"] else -1 - i: i for i, group in enumerate(groups)}
+        self.members = []
+        for identity, index in identities.items():
+            if (member := known.get(identity)) is not None:
+                member.index = index
+                self.members.append(member)
+            elif index in fitting:
+                self.members.append(Member(index, identity, base_value(groups[index], self.hyperparameter)))
+
+    def _base_that_leads(self, plain: Iterable[Member]) -> float:
+        """The base value whose curve late groups follow: that of a plain group, where there is one."""
+        return next((member.base for member in [*plain, *self.members] if member.base > 0.0), 1.0)
+
+    def write(self, position: tuple[int, int], moment: Moment) -> bool:
+        """Put the values of ``position`` in force; False where they are in force already."""
+        self.position, t = position, position[0]
+        pinned = bool(self._late) and any(t == late.t for _, late in self._late)
+        if moment == self.moment and pinned == self._pinned:
+            return False
+        self.moment, self._pinned = moment, pinned
+        self.values = self.values_at(t, moment)
+        self._assign()
+        return True
+
+    def values_at(self, t: int, moment: Moment) -> list[float]:
+        values = moment.of(self.bases)
+        if self._late:
+            share = moment.at(self._reference) / self._reference
+            for place, late in self._late:
+                values[place] = late.value if t == late.t else late.value * (share / late.share)
+        return values
+
+    def in_force(self, place: int) -> float:
+        """What the coming update finds, an edit by other code included; tensors are not read back."""
+        there = read(self._all()[self.members[place].index], self.hyperparameter)
+        return self.values[place] if isinstance(there, Tensor) else float(there)
+
+    def momentum_in_force(self) -> float:
+        """That of the first group."""
+        return float(read(self.groups()[0], "momentum"))
+
+    def write_momentum(self, value: float) -> None:
+        if value != self.momentum:
+            self.momentum = value
+            for group in self.groups():
+                put(group, "momentum", value)
+
+    def rewrite(self) -> bool:
+        """Put back values that other code has edited; tensors are not read back."""
+        found = [read(group, self.hyperparameter) for group in self.groups()]
+        if all(isinstance(there, Tensor) or there == value for there, value in zip(found, self.values, strict=True)):
+            return False
+        self._plain = False  # look at each group before writing
+        self._assign()
+        return True
+
+    def _assign(self) -> None:
+        key = self.hyperparameter
+        if self._plain:
+            groups = self._list if len(self.members) == self._count else self.groups()
+            for group, value in zip(groups, self.values):  # noqa: B905 (strict costs as much as one group)
+                group[key] = value
+            return
+        written = set()
+        for group, value in zip(self.groups(), self.values, strict=True):
+            there = read(group, key)
+            if not (isinstance(there, Tensor) and id(there) in written):  # two groups may share one tensor
+                written.add(id(there))
+                put(group, key, value)

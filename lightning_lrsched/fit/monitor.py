@@ -1,0 +1,122 @@
+"""The metric that a reactive schedule watches: every value counts once, when it is new."""
+
+from __future__ import annotations
+
+import math
+from difflib import get_close_matches
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from ..formula.memory import Reactive
+from .ownership import refusal
+
+
+def mean_over_ranks(trainer: Trainer, values: list[float]) -> list[float]:
+    here = torch.tensor(values, dtype=torch.float64, device=trainer.strategy.root_device)
+    means: list[float] = cast(Tensor, trainer.strategy.reduce(here, reduce_op="mean")).tolist()
+    return means
+
+
+class Monitor:
+    """Tells a new value from a stale one: the Trainer keeps old values, so that presence does not mean fresh.
+
+    What a validation logs counts when the validation ends; what only training logs, when the epoch ends, or just before
+    the next one where the module logs it in its own ``on_train_epoch_end``. With ``check_on_train_epoch_end`` both
+    count when the epoch ends. What has to wait stands in the schedule's memory.
+    """
+
+    def __init__(self, owner: Reactive, name: str, trainer: Trainer) -> None:
+        self._owner = owner
+        self._name = name
+        self._trainer = trainer
+        self._before_epoch: object = None
+        self._before_validation: object = None
+        self._validated = False
+        self._last_epoch = -1
+        self._epochs = 0
+
+    def validation_starts(self) -> None:
+        self._before_validation = self._value()
+
+    def validation_ends(self) -> float | None:
+        memory, trainer = self._owner.memory, self._trainer
+        self._validated = True
+        value = self._new(self._before_validation, trainer.current_epoch)
+        if self._owner.check_on_train_epoch_end:
+            memory.waiting = memory.waiting if value is None else value
+            return None
+        memory.from_validation |= value is not None
+        if self._value() is None and math.isinf(trainer.num_training_batches):
+            raise self._missing()  # no epoch will end and bring a training metric
+        return value
+
+    def epoch_ends(self) -> float | None:
+        if self._owner.memory.from_validation:
+            return None
+        waiting, self._owner.memory.waiting = self._owner.memory.waiting, None
+        value = self._new(self._before_epoch, self._trainer.current_epoch)
+        return waiting if value is None else value
+
+    def between_epochs(self) -> float | None:
+        trainer = self._trainer
+        ended = trainer.current_epoch - 1
+        value, self._owner.memory.waiting = self._owner.memory.waiting, None  # it came with the checkpoint
+        if value is not None:
+            self._last_epoch = ended
+        elif self._may_come_late():
+            value = self._new(self._before_epoch, ended)
+            never = self._last_epoch < 0 and self._epochs > 0
+            if never and (self._validated or not trainer.enable_validation):
+                raise self._missing()
+        self._epochs += 1
+        self._before_epoch = self._value()
+        return value
+
+    def _may_come_late(self) -> bool:
+        """Whether the epoch that has ended may have brought a value after its end was judged."""
+        ended = self._trainer.current_epoch - 1
+        return not self._owner.memory.from_validation and ended >= 0 and self._last_epoch != ended
+
+    def waiting(self) -> float | None:
+        """What a checkpoint of now must hold, for it will be judged only when the next epoch starts."""
+        done: Any = self._trainer.fit_loop.epoch_progress.current
+        ended = done.processed == self._trainer.current_epoch + 1
+        if not ended or self._owner.memory.from_validation or self._last_epoch == self._trainer.current_epoch:
+            return self._owner.memory.waiting
+        last = self._last_epoch
+        value = self._new(self._before_epoch, last)
+        return self._owner.memory.waiting if value is None else value
+
+    def warn_if_never(self) -> None:
+        """The fit ends, and no value has ever come in an epoch or more."""
+        if not self._owner.memory.seen and self._epochs > 1:
+            rank_zero_warn(f"{self._missing()} The fit ends without a single value of it.")
+
+    def _value(self) -> Tensor | None:
+        return self._trainer.callback_metrics.get(self._name)
+
+    def _new(self, stale: object, epoch: int) -> float | None:
+        value = self._value()
+        new = value is not None and value is not stale
+        number = float(value) if value is not None and new else 0.0
+        if self._trainer.world_size > 1:  # every rank asks, so that none waits for an answer
+            news, number = mean_over_ranks(self._trainer, [float(new), number])
+            if 0.0 < news < 1.0:
+                ranks = self._trainer.world_size
+                raise refusal(self._owner, f"the metric {self._name!r} is missing on some of the {ranks} ranks.")
+            new = news == 1.0
+        if not new:
+            return None
+        self._last_epoch, self._owner.memory.seen = epoch, True
+        return number
+
+    def _missing(self) -> Exception:
+        there = sorted(self._trainer.callback_metrics)
+        near = get_close_matches(self._name, there, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        names = ", ".join(there) or "none"
+        return refusal(self._owner, f"'monitor' must be a logged metric, got {self._name!r}.{hint} There are: {names}.")

@@ -1,0 +1,144 @@
+"""Where a run stands: its length and pace as the Trainer knows them, and the position of each optimizer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from ..formula.timeline import Pace, Run
+from .callbacks import callbacks_of, is_a
+from .history import Record
+from .protocol import Position, Schedule
+
+
+def updates_in(trainer: Trainer, batches: int, factor: int) -> int:
+    """Updates of an epoch of so many batches; a strategy that accumulates by itself makes none of a short window."""
+    return max(batches // factor, 1) if trainer.strategy.handles_gradient_accumulation else -(-batches // factor)
+
+
+def run_of(trainer: Trainer) -> Run:
+    """What the Trainer knows of the run's length."""
+    epochs = None if trainer.max_epochs in (None, -1) else trainer.max_epochs
+    steps = None if trainer.max_steps == -1 else trainer.max_steps
+    if not trainer.lightning_module.automatic_optimization:
+        why = "in manual optimization only the module knows how often an optimizer steps"
+        if len(trainer.optimizers) > 1 and steps is not None:  # max_steps adds up all optimizers
+            epochs = steps = None
+        return Run(epochs, steps, None, why)
+    batches = trainer.num_training_batches
+    if math.isinf(batches):
+        return Run(epochs, steps, None, "the training data has no length")
+    several: list[Any] = [c for c in callbacks_of(trainer) if is_a(c, "GradientAccumulationScheduler")]
+    factors = several[0].scheduling if several else {0: trainer.accumulate_grad_batches}
+    pace = Pace(tuple((epoch, updates_in(trainer, int(batches), n)) for epoch, n in sorted(factors.items())))
+    return Run(epochs, steps, Pace(pace.onwards(0)), "neither max_epochs nor max_steps is set")
+
+
+def window_open(trainer: Trainer, done: int) -> bool:
+    """Whether after so many batches of the epoch the gradients of an accumulation window still wait."""
+    automatic = trainer.lightning_module.automatic_optimization
+    return automatic and 0 < done < trainer.num_training_batches and done % trainer.accumulate_grad_batches != 0
+
+
+def batches_done(trainer: Trainer) -> int:
+    """Of this epoch; one that has raised is not among them."""
+    progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    return int(progress.processed)
+
+
+class Progress:
+    """The position of one schedule in its run, by both clocks; where the pace has changed, the plan is entered anew."""
+
+    def __init__(self, trainer: Trainer, schedule: Schedule) -> None:
+        self._trainer = trainer
+        self._schedule = schedule  # whose record may be replaced during the fit, by a search for the LR
+        self._by_epoch = schedule.interval == "epoch"
+        self.manual = not trainer.lightning_module.automatic_optimization
+        # counts the Trainer's updates: trainer.global_step is six properties further away
+        self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
+        self._parted = False  # whether the two clocks differ
+        self._arriving = False  # whether what is left of the epoch is known at its first batch only
+        self._batches: float = 0
+
+    @property
+    def _record(self) -> Record:
+        return self._schedule.record
+
+    @property
+    def run(self) -> Run:
+        assert self._record.run is not None
+        return self._record.run
+
+    def steps(self, index: int) -> int:
+        """Updates since the schedule began, by the optimizer or, where it is one for all, by the Trainer."""
+        restart = self._record.restart
+        made = self._record.updates[index] if self.manual else self._updates.optimizer_steps - self._record.skipped
+        return made if restart is None else made - restart[1]
+
+    def epoch(self) -> int:
+        restart = self._record.restart
+        return self._trainer.current_epoch if restart is None else self._trainer.current_epoch - restart[0]
+
+    def now(self, index: int) -> Position:
+        made = self.epoch() if self._by_epoch else self.steps(index)
+        return (made, math.floor(self.run.planned(made))) if self._parted else (made, made)
+
+    def measure(self) -> tuple[Run, Run] | None:
+        """Learn the run's length; where its pace has changed, the run before and after."""
+        restart, before = self._record.restart, self._record.run
+        now = run_of(self._trainer)
+        self._batches = self._trainer.num_training_batches
+        if restart is not None:
+            now = now.left_after(*restart[:2])
+        if self.manual:
+            self._record.run = now
+            return None
+        made = self.steps(0)
+        self._record.run = run = self._entered(now, made) if before is None else before.goes_on_as(now, made)
+        self._arriving = run.knots != (now if before is None else before).knots
+        self._parted = not self._by_epoch and len(run.knots) > 1
+        paces = before is not None and before.pace is not None and now.pace is not None
+        return (before, run) if before is not None and paces and run.pace is not before.pace else None
+
+    def _entered(self, now: Run, made: int) -> Run:
+        """A run of which no record is left: the Trainer knows the epochs that are done."""
+        if now.pace is None or not made:
+            return now
+        done = batches_done(self._trainer) if self._trainer.fit_loop.restarting else 0
+        done = done if done < self._batches else 0
+        planned = now.pace.steps(self.epoch()) + done // self._trainer.accumulate_grad_batches
+        if planned == made:
+            return now
+        return replace(now, knots=((0, 0), (made, planned)), since=now.pace.epochs(planned))
+
+    def reloaded(self) -> bool:
+        """Whether an epoch has come with another number of batches."""
+        return self._trainer.num_training_batches != self._batches
+
+    def arrive(self, batch_idx: int) -> bool:
+        """The first batch after a change of pace shows how much of its epoch is left; whether this is news."""
+        if not self._arriving:
+            return False
+        trainer = self._trainer
+        factor = trainer.accumulate_grad_batches
+        left = updates_in(trainer, int(trainer.num_training_batches), factor) - batch_idx // factor
+        return self._spread(max(left, 1), self.epoch())
+
+    def arrive_at_the_end(self) -> bool:
+        """The fit has ended without a batch after the change."""
+        return self._arriving and self._spread(0, self.epoch() - 1)
+
+    def _spread(self, updates: int, epoch: int) -> bool:
+        self._arriving = False
+        self._record.run = self.run.spread(self.steps(0), updates, epoch)
+        self._parted = not self._by_epoch
+        return True
+
+
+def updates_an_epoch(run: Run, epoch: Fraction | int) -> Fraction | int:
+    assert run.pace is not None
+    return run.pace.onwards(epoch)[0][1]

@@ -1,0 +1,57 @@
+"""What a fit knows of a schedule: these names and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from ..formula.curves import Moment
+from ..formula.decisions import Decision
+from ..formula.durations import Interval
+from ..formula.memory import Reactive
+from ..formula.timeline import Run
+from .history import Record
+from .ownership import Owner
+
+Position = tuple[int, int]  # intervals made, and the place in the plan
+
+
+class Leaf(Protocol):
+    """A reactive schedule as it stands in a run."""
+
+    clock: int
+
+    @property
+    def reactive(self) -> Reactive: ...
+
+
+class Placed(Protocol):
+    """A schedule with its durations in intervals, as it stands in a run."""
+
+    def moment(self, position: Position, bases: set[float]) -> Moment: ...
+    def momentum(self, position: Position) -> float: ...
+    def leaves(self) -> Sequence[Leaf]: ...
+    def active(self, position: Position) -> dict[Any, int]: ...
+    def by_plan(self) -> bool: ...
+    def lengths(self) -> dict[str, Any]: ...
+    def values(self, positions: Iterable[Position], bases: list[float]) -> list[list[float]]: ...
+
+
+class Schedule(Owner, Protocol):
+    """A schedule among the Trainer's callbacks."""
+
+    interval: Interval
+    log_lr: bool
+    prog_bar: bool
+    journal: list[Decision]
+    record: Record
+    changes: dict[str, tuple[object, object]]
+    restored: bool
+    fit: Any
+
+    @property
+    def state_key(self) -> str: ...
+    def floor(self) -> tuple[str, float]: ...
+    def reactive(self) -> list[Reactive]: ...
+    def place(self, run: Run) -> Placed: ...
+    def begin_anew(self) -> None: ...

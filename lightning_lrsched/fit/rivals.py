@@ -1,0 +1,150 @@
+"""Others who write the values: schedulers of torch's, LR finders, weight averaging, a user's own hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch.optim import Optimizer
+
+from ..formula.decisions import title
+from .callbacks import callbacks_of, is_a
+from .groups import put
+from .ownership import Claim, Owner, hyperparameters, refusal
+from .protocol import Schedule
+from .values import Values
+
+# ---- schedulers that configure_optimizers attached
+
+
+class TakenOff:
+    """Stands where a torch scheduler stood that the module goes on stepping by hand."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+
+    def step(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def get_last_lr(self) -> list[Any]:
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        pass
+
+
+def take_off(claims: Sequence[tuple[Owner, Claim]], trainer: Trainer) -> None:
+    """Take off the schedulers of optimizers whose LR is driven, or refuse; one schedule that says so is enough."""
+    configs = trainer.strategy.lr_scheduler_configs
+    optimizers = trainer.optimizers
+    for config in [config for config in configs if not isinstance(config.scheduler, TakenOff)]:
+        optimizer, scheduler = config.scheduler.optimizer, type(config.scheduler).__name__
+        of_lr = [(owner, claim) for owner, claim in claims if "lr" in hyperparameters(owner)]
+        drivers = [owner for owner, claim in of_lr if any(optimizers[index] is optimizer for index in claim)]
+        if not drivers:
+            continue
+        taker = next((owner for owner in drivers if owner.replace_scheduler), None)
+        if taker is None:
+            kind = type(drivers[0]).__name__
+            raise refusal(
+                drivers[0],
+                f"configure_optimizers attached {scheduler} to {type(optimizer).__name__}, and two cannot own one LR."
+                f" Remove one, or pass {kind}(..., replace_scheduler=True) to take {scheduler} off.",
+            )
+        rank_zero_info(f"{type(taker).__name__}: took {scheduler} off for this fit.")
+        _undo(taker, config.scheduler, optimizer, suggestions(trainer))
+        if trainer.lightning_module.automatic_optimization:
+            configs.remove(config)
+        else:  # the module steps it by hand
+            config.scheduler = cast(Any, TakenOff(optimizer))
+
+
+def _undo(taker: Owner, scheduler: Any, optimizer: Optimizer, suggested: list[float]) -> None:
+    """Put back what the scheduler has changed when it was made, as far as it can be known."""
+    cycles = is_a(scheduler, "OneCycleLR") or is_a(scheduler, "CyclicLR")  # which overwrite what the groups had
+    defaults = optimizer.defaults
+    for group in optimizer.param_groups:
+        if float(group["lr"]) not in suggested:  # else an LR finder has set it since
+            put(group, "lr", float(defaults["lr"] if cycles else group.get("initial_lr", group["lr"])))
+        if cycles and getattr(scheduler, "cycle_momentum", False):
+            group |= {key: defaults[key] for key in ("betas", "momentum") if key in group and key in defaults}
+    if cycles:
+        there = ", ".join(f"{key} {defaults[key]}" for key in ("lr", "betas", "momentum") if key in defaults)
+        kind = type(scheduler).__name__
+        message = f"{type(taker).__name__}: {kind} had overwritten the groups' LR; the optimizer's defaults: {there}"
+        if len(optimizer.param_groups) > 1:
+            rank_zero_warn(f"{message}, stand in for what the groups had of their own, which is lost.")
+        else:
+            rank_zero_info(f"{message}, stand in for it.")
+
+
+# ---- schedulers that another callback installs during the fit, as StochasticWeightAveraging does
+
+
+def installed_on(trainer: Trainer, optimizer: Optimizer) -> str | None:
+    """The scheduler that has taken an optimizer over."""
+    for config in trainer.lr_scheduler_configs:
+        if config.scheduler.optimizer is optimizer and not isinstance(config.scheduler, TakenOff):
+            return type(config.scheduler).__name__
+    return None
+
+
+def leave_to_others(schedule: Schedule, trainer: Trainer, values: Values) -> None:
+    """Let go of the groups whose LR another scheduler owns, or will own again after a restart."""
+    record = schedule.record
+    comes_back = any(is_a(callback, "StochasticWeightAveraging") for callback in callbacks_of(trainer))
+    for groups in list(values.driven) if schedule.hyperparameter == "lr" else ():
+        known = record.yielded.get(groups.index)
+        scheduler = installed_on(trainer, groups.optimizer) or (known if comes_back else None)
+        if scheduler is None:
+            continue
+        if known is None:
+            rank_zero_info(
+                f"{type(schedule).__name__}: {scheduler} was installed on {type(groups.optimizer).__name__} during the"
+                " fit and owns its LR from here on."
+            )
+        record.yielded[groups.index] = scheduler
+        values.let_go(groups)
+
+
+# ---- a user's own hand
+
+
+def undo_edits(schedule: Schedule, values: Values, told: bool) -> bool:
+    """Put back what other code has edited; whether that was told, once."""
+    for groups in values.driven:
+        if groups.rewrite() and not told:
+            told = True
+            rank_zero_info(
+                f"{type(schedule).__name__}: other code changed the {title(schedule.hyperparameter)} of"
+                f" {type(groups.optimizer).__name__}; the schedule put its own back, as it will at every change and"
+                " every epoch."
+            )
+    return told
+
+
+# ---- LR finders
+
+
+def found(trainer: Trainer) -> list[Any]:
+    """What each of them has found so far."""
+    finders: list[Any] = [callback for callback in callbacks_of(trainer) if is_a(callback, "LearningRateFinder")]
+    return [getattr(finder, "optimal_lr", None) for finder in finders]
+
+
+def suggestions(trainer: Trainer) -> list[float]:
+    each = [result.suggestion() for result in found(trainer) if result is not None]
+    return [float(lr) for lr in each if lr is not None]
+
+
+def newly_found(trainer: Trainer, before: list[Any]) -> float | None:
+    """The LR that a search in mid-run, by the subclass of Lightning's documentation, has found and set."""
+    new = [now for now, old in zip(found(trainer), before, strict=True) if now is not old]
+    suggestion = new[-1].suggestion() if new else None
+    lrs = [float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    return None if suggestion is None or any(lr != suggestion for lr in lrs) else float(suggestion)

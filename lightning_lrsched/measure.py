@@ -1,0 +1,129 @@
+"""The durations of a schedule in a run: from "2 epochs" and None to intervals, and the places where they end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from .fit.ownership import refusal
+from .formula import checks
+from .formula.timeline import Mark, Run
+
+if TYPE_CHECKING:
+    from .schedule import LRSchedule
+
+
+class Span(NamedTuple):
+    """A duration: the ``marks`` where it ends, several for a list; one that recurs has a ``length`` in their place."""
+
+    clock: int
+    marks: tuple[Mark, ...] = ()
+    several: bool = False
+    length: int = 0
+
+    def intervals(self, begin: Mark, clock: int) -> int | tuple[int, ...]:
+        ends = tuple(mark[clock] - begin[clock] for mark in self.marks)
+        if self.several:
+            return ends
+        return ends[0] if ends else self.length
+
+
+def open_duration(schedule: LRSchedule, argument: str) -> MisconfigurationException:
+    return refusal(
+        schedule,
+        f"'{argument}' is {getattr(schedule, argument)!r}, which only a Trainer can turn into intervals, at the start"
+        " of a fit. Pass an integer to use the schedule without one.",
+    )
+
+
+def warmup_end(schedule: LRSchedule, run: Run, start: Mark) -> Mark:
+    length, clock, _ = _measured(schedule, run, "warmup", schedule.warmup, start)
+    return run.at(schedule.interval, start, length, clock)
+
+
+def spans(schedule: LRSchedule, run: Run, begin: Mark, end: Mark | None) -> dict[str, Span]:
+    """The durations of a schedule that begins at ``begin`` and has until ``end``, or until the run's end."""
+    found: dict[str, Span] = {}
+    for argument in (*schedule.durations, *schedule.periods):
+        value = getattr(schedule, argument)
+        if value is None and argument == schedule.fills_run and not run.alone:
+            found[argument] = until(end_of(schedule, run, argument) if end is None else end, begin)
+        elif isinstance(value, (tuple, list)):
+            marks = _marks(schedule, run, argument, value, begin)
+            found[argument] = Span(max(mark.clock for mark in marks), marks, several=True)
+        elif value is not None and argument in schedule.durations:
+            (mark,) = _marks(schedule, run, argument, (value,), begin)
+            found[argument] = Span(mark.clock, (mark,))
+        elif value is not None:
+            length, clock, _ = _measured(schedule, run, argument, value, None)
+            found[argument] = Span(clock, length=length)
+    return found
+
+
+def until(end: Mark, begin: Mark) -> Span:
+    """One interval at least."""
+    after = Mark(max(end.made, begin.made + 1), max(end.planned, begin.planned + 1), end.clock)
+    return Span(end.clock, (after,))
+
+
+def end_of(schedule: LRSchedule, run: Run, argument: str) -> Mark:
+    end, interval = run.end(schedule.interval), schedule.interval
+    if end is None:
+        raise refusal(
+            schedule,
+            f"'{argument}' is None (the whole run), but the Trainer does not know how many {interval}s the run has:"
+            f" {run.unknown}. Pass {argument}=<number of {interval}s>.",
+        )
+    return end
+
+
+def _marks(schedule: LRSchedule, run: Run, argument: str, values: Sequence[int | str], begin: Mark) -> tuple[Mark, ...]:
+    """The places of durations from the same start, in their order."""
+    measured = [_measured(schedule, run, argument, value, begin) for value in values]
+    marks = [run.at(schedule.interval, begin, length, clock) for length, clock, _ in measured]
+    if run.since:  # the pace has changed, and with it perhaps the order of durations by different clocks
+        return tuple(max(marks[: i + 1], key=lambda mark: mark.planned) for i in range(len(marks)))
+    exact = [each for _, _, each in measured]
+    if exact != sorted(set(exact)):
+        lengths = tuple(length for length, _, _ in measured)
+        raise refusal(schedule, f"'{argument}' must be strictly rising, got {values!r}: {lengths}.")
+    return tuple(marks)
+
+
+def _measured(
+    schedule: LRSchedule, run: Run, argument: str, value: int | str, start: Mark | None
+) -> tuple[int, int, Fraction]:
+    """A duration in whole intervals, the clock by which it goes, and its exact length."""
+    interval = schedule.interval
+    if run.alone and isinstance(value, str):
+        raise open_duration(schedule, argument)
+    value = checks.duration(schedule, argument, value, at_least=0)  # a user's own schedule may not have looked
+    measured = run.length(value, interval, start)
+    if measured is None:
+        why = run.unknown or f"the number of {interval}s an epoch changes during the run"
+        raise refusal(
+            schedule,
+            f"'{argument}' is {value!r}, which the Trainer cannot turn into {interval}s: {why}."
+            f" Pass {argument}=<number of {interval}s>.",
+        )
+    exact, clock = measured
+    if exact > checks.LARGEST:
+        raise refusal(schedule, f"'{argument}' must be at most {checks.LARGEST} {interval}s, got {value!r}.")
+    if exact.denominator != 1 and not run.since and interval == "epoch" and str(value).rstrip(" s").endswith("step"):
+        raise _too_fine(schedule, argument, value, exact)
+    least = 0 if argument in schedule.from_zero or not exact else 1
+    return max(math.floor(exact + Fraction(1, 2)), least), clock, exact
+
+
+def _too_fine(schedule: LRSchedule, argument: str, value: int | str, exact: Fraction) -> MisconfigurationException:
+    several = isinstance(getattr(schedule, argument), tuple)
+    near = " or ".join(str(n) if several else f"{argument}={n}" for n in (int(exact), int(exact) + 1) if n)
+    return refusal(
+        schedule,
+        f"'{argument}' must be a whole number of {schedule.interval}s, got {value!r}, which is {float(exact):g}"
+        f" {schedule.interval}s in this run. Pass {near}, or interval='step'.",
+    )

@@ -1,0 +1,101 @@
+"""A schedule as it stands in a run: where it starts, by which clock it goes, and what it says at a position."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any, cast
+
+from .fit.ownership import refusal
+from .formula.curves import Moment, Table, ramp
+from .formula.memory import Reactive
+from .formula.timeline import PLANNED, Mark
+
+if TYPE_CHECKING:
+    from .schedule import LRSchedule
+
+Position = Sequence[int]  # by each clock
+
+
+class Placed:
+    """``schedule`` has its durations in intervals; its own t counts from ``begin``, after the warmup from ``start``."""
+
+    def __init__(self, schedule: LRSchedule, start: Mark, begin: Mark, clock: int) -> None:
+        self.schedule = schedule
+        self.clock = clock
+        self._warmup = begin[begin.clock] - start[begin.clock]
+        self._warmup_clock = begin.clock
+        self._warmup_start = start[begin.clock]
+        self._begin = begin
+        self._begin_t = begin[clock]
+
+    def __eq__(self, other: object) -> bool:
+        """As keys the parts of a schedule with a memory are what remembers."""
+        return isinstance(other, Placed) and other.schedule is self.schedule
+
+    def __hash__(self) -> int:
+        return id(self.schedule)
+
+    def moment(self, position: Position, bases: set[float]) -> Moment:
+        """The value in force at ``position``, for each base value."""
+        passed = position[self._warmup_clock] - self._warmup_start
+        if passed >= self._warmup:
+            return self._own(position, bases)
+        factor = ramp(passed, self._warmup, self.schedule.warmup_start_factor)
+        return self._own(self._begin, bases).times(factor)
+
+    def _own(self, position: Position, bases: set[float]) -> Moment:
+        t = position[self.clock] - self._begin_t
+        if self.schedule.says_moments:
+            return self.says(position, t, bases)
+        return Table({base: self._checked(t, base) for base in bases})
+
+    def says(self, position: Position, t: int, bases: set[float]) -> Moment:
+        return self.schedule.line(t)
+
+    def _checked(self, t: int, base: float) -> float:
+        lr = self.schedule.lr_at(t, base)
+        if not (isinstance(lr, Real) and math.isfinite(lr) and lr >= 0.0):
+            raise refusal(self.schedule, f"lr_at({t}, {base!r}) must return a finite number >= 0, got {lr!r}.")
+        return float(lr)
+
+    def momentum(self, position: Position) -> float:
+        return self.schedule.momentum_at(max(position[self.clock] - self._begin_t, 0))
+
+    # ---- the schedules with a memory in it
+
+    @property
+    def reactive(self) -> Reactive:
+        return cast(Reactive, self.schedule)
+
+    def leaves(self) -> list[Placed]:
+        return [self] if isinstance(self.schedule, Reactive) else []
+
+    def active(self, position: Position) -> dict[Placed, int]:
+        """Those that react at ``position``, each with its own t."""
+        warm = position[self._warmup_clock] - self._warmup_start < self._warmup
+        return {} if warm else self.own_active(position)
+
+    def own_active(self, position: Position) -> dict[Placed, int]:
+        return dict.fromkeys(self.leaves(), position[self.clock] - self._begin_t)
+
+    def by_plan(self) -> bool:
+        """Whether a change of pace concerns it."""
+        return PLANNED in (self.clock, self._warmup_clock)
+
+    # ---- asked at many positions
+
+    def lengths(self) -> dict[str, Any]:
+        """The durations in intervals."""
+        schedule = self.schedule
+        named = ("warmup", *schedule.durations, *schedule.periods)
+        return {name: value for name in named if (value := getattr(schedule, name)) is not None}
+
+    def values(self, positions: Iterable[Position], bases: list[float]) -> list[list[float]]:
+        """For each base value, the values at these positions."""
+        moment, distinct = self.moment, set(bases)
+        if len(bases) == 1:
+            base = bases[0]
+            return [[moment(position, distinct).at(base) for position in positions]]
+        return [list(values) for values in zip(*(moment(p, distinct).of(bases) for p in positions), strict=True)]

@@ -1,0 +1,191 @@
+"""Schedules made of schedules: one after another, and multiplied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from typing_extensions import Unpack
+
+from ..formula import checks
+from ..formula.curves import Line, Moment, Table
+from ..formula.memory import Reactive
+from ..formula.timeline import ALONE, Mark, Run
+from ..measure import Span
+from ..placed import Placed, Position
+from ..schedule import CommonArguments, LRSchedule
+
+
+class _Whole(Placed):
+    """A composite in its run, with its parts in theirs."""
+
+    parts: list[Placed]
+
+    def leaves(self) -> list[Placed]:
+        return [leaf for part in self.parts for leaf in part.leaves()]
+
+    def by_plan(self) -> bool:
+        return super().by_plan() or any(part.by_plan() for part in self.parts)
+
+    def lengths(self) -> dict[str, Any]:
+        return super().lengths() | {"parts": tuple(part.lengths() for part in self.parts)}
+
+
+class _Sequence(_Whole):
+    """``starts`` are those of the parts after the first."""
+
+    starts: tuple[Mark, ...]
+
+    def part_at(self, position: Position) -> Placed:
+        place = sum(position[start.clock] >= start[start.clock] for start in self.starts)
+        return self.parts[place]
+
+    def says(self, position: Position, t: int, bases: set[float]) -> Moment:
+        return self.part_at(position).moment(position, bases)
+
+    def own_active(self, position: Position) -> dict[Placed, int]:
+        return self.part_at(position).active(position)
+
+
+class _Product(_Whole):
+    def says(self, position: Position, t: int, bases: set[float]) -> Moment:
+        factor, others = 1.0, []
+        for moment in [part.moment(position, bases) for part in self.parts]:
+            if isinstance(moment, Line) and not moment.offset and not moment.floor:
+                factor *= moment.factor
+            else:
+                others.append(moment)
+        if not others:
+            return Line(factor)
+        if len(others) == 1:
+            return others[0].times(factor)
+        return Table({base: base * factor * prod(m.at(base) / base for m in others) if base else 0.0 for base in bases})
+
+    def own_active(self, position: Position) -> dict[Placed, int]:
+        return {leaf: t for part in self.parts for leaf, t in part.active(position).items()}
+
+
+class _Composite(LRSchedule):
+    """A schedule whose parts say the LR; the composite owns the parameter groups."""
+
+    def __init__(self, parts: Sequence[LRSchedule], **common: Unpack[CommonArguments]) -> None:
+        rule = "a list of two or more schedules"
+        several = isinstance(parts, Sequence) and len(parts) > 1
+        if not several or not all(isinstance(part, LRSchedule) for part in parts):
+            checks.refuse(self, "parts", rule, parts)
+        self.parts = tuple(parts)
+        super().__init__(**common)
+        for part in self.parts:
+            if part.interval != self.interval:
+                rule = f"schedules with interval={self.interval!r}, as their whole has (durations keep their own unit)"
+                checks.refuse(self, "parts", rule, part)
+            if (part.optimizer, part.param_groups, part.hyperparameter) != (None, None, "lr") or part.replace_scheduler:
+                rule = "schedules without optimizer, param_groups, hyperparameter and replace_scheduler of their own"
+                checks.refuse(self, "parts", rule, part)
+            if part.momentum is not None:
+                checks.refuse(self, "parts", "schedules that leave the momentum alone", part)
+        leaves = self.reactive()
+        for leaf in leaves:
+            if sum(other is leaf for other in leaves) > 1:
+                checks.refuse(self, "parts", "different schedules, as far as they have a memory", leaf)
+
+    def moment_at(self, t: int, bases: set[float]) -> Moment:
+        warmup = self.length("warmup")
+        return self.place(ALONE, Mark(-warmup, -warmup)).says((t, t), t, bases)
+
+    def floor(self) -> tuple[str, float]:
+        argument, floor = max((part.floor() for part in self.parts), key=lambda named: named[1])
+        return argument, floor
+
+    def reach(self) -> int:
+        return super().reach() + max(part.reach() for part in self.parts)
+
+    def reactive(self) -> list[Reactive]:
+        return [leaf for part in self.parts for leaf in part.reactive()]
+
+
+class SequentialSchedule(_Composite):
+    r"""One schedule after another.
+
+    .. code-block:: text
+
+          ╭──────┐
+         ╱       └───┐
+        ╱            └─────
+
+    Until the first milestone the first part says the LR, then the second, and so on. Each part counts from its own
+    start, its warmup included, and a part that is open (``t_max=None``) fills its stretch.
+
+    >>> from lightning_lrsched import Constant, StepDecay
+    >>> sequence = SequentialSchedule([Constant(0.1), StepDecay(2, 0.5)], milestones=[3])
+    >>> [sequence.lr_at(t, base_lr=1.0) for t in (0, 2, 3, 4, 5)]
+    [0.1, 0.1, 1.0, 1.0, 0.5]
+
+    Args:
+        parts: Two or more schedules with the ``interval`` of the sequence, and without ``optimizer``,
+            ``param_groups``, ``hyperparameter`` and momentum of their own. They may be sequences and products. One that
+            monitors a metric, as :class:`ReduceOnPlateau` does, must be the last. What a part watches it judges only
+            in its own stretch, and what it decides stands in the ``journal`` of the whole.
+        milestones: One fewer than parts: positive durations from the sequence's start, strictly rising; their units may
+            differ. A part begins at t = milestone.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`; ``warmup`` comes before all parts.
+
+    Raises:
+        ValueError: parts or milestones break their rule.
+        MisconfigurationException: at the start of a fit, when milestones of different units turn out not to rise.
+
+    ``torch.optim.lr_scheduler.SequentialLR`` refuses a plateau and some nesting, and its parts overwrite each other's
+    LR while they are made.
+    """
+
+    durations = ("milestones",)
+
+    def __init__(
+        self, parts: Sequence[LRSchedule], milestones: Sequence[int | str], **common: Unpack[CommonArguments]
+    ) -> None:
+        super().__init__(parts, **common)
+        self.milestones = checks.positions(self, "milestones", milestones)
+        if len(self.milestones) != len(self.parts) - 1:
+            checks.refuse(self, "milestones", f"a list of {len(self.parts) - 1}, one fewer than parts", milestones)
+        if any(leaf.monitor is not None for part in self.parts[:-1] for leaf in part.reactive()):
+            checks.refuse(self, "parts", "schedules of which only the last monitors a metric", parts)
+
+    def stand(self, run: Run, start: Mark, begin: Mark, clock: int, found: dict[str, Span], end: Mark | None) -> Placed:
+        placed = _Sequence(self, start, begin, clock)
+        placed.starts = found["milestones"].marks
+        stretches = zip(self.parts, [begin, *placed.starts], [*placed.starts, end], strict=True)
+        placed.parts = [part.place(run, first, last) for part, first, last in stretches]
+        self.parts = tuple(part.schedule for part in placed.parts)
+        return placed
+
+
+class ProductSchedule(_Composite):
+    r"""Schedules multiplied, each as a factor of the base LR.
+
+    ``lr(t) = base * product of part(t) / base``. A constant LR with a warmup, multiplied with anything, is a warmup
+    over it that takes no time from it.
+
+    >>> from lightning_lrsched import ExponentialDecay, StepDecay
+    >>> product = ProductSchedule([StepDecay(2, 0.5), ExponentialDecay(gamma=0.1)])
+    >>> [product.lr_at(t, base_lr=1.0) for t in (0, 1, 2)]
+    [1.0, 0.1, 0.005000000000000001]
+
+    Args:
+        parts: Two or more schedules with the ``interval`` of the product, and without ``optimizer``, ``param_groups``,
+            ``hyperparameter`` and momentum of their own. They may be sequences and products. What a part decides stands
+            in the ``journal`` of the whole.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`; ``warmup`` comes before all parts.
+
+    Raises:
+        ValueError: the parts break their rule.
+    """
+
+    def __init__(self, parts: Sequence[LRSchedule], **common: Unpack[CommonArguments]) -> None:
+        super().__init__(parts, **common)
+
+    def stand(self, run: Run, start: Mark, begin: Mark, clock: int, found: dict[str, Span], end: Mark | None) -> Placed:
+        placed = _Product(self, start, begin, clock)
+        placed.parts = [part.place(run, begin, end) for part in self.parts]
+        self.parts = tuple(part.schedule for part in placed.parts)
+        return placed
