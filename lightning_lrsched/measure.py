@@ -86,7 +86,7 @@ def _marks(schedule: LRSchedule, run: Run, argument: str, values: Sequence[int |
     measured = [_measured(schedule, run, argument, value, begin) for value in values]
     marks = [run.at(schedule.interval, begin, length, clock) for length, clock, _ in measured]
     if run.since:  # the pace has changed, and with it perhaps the order of durations by different clocks
-        return tuple(max(marks[: i + 1], key=lambda mark: mark.planned) for i in range(len(marks)))
+        return tuple(max(marks[: i + 1], key=lambda mark: (mark.planned, mark.made)) for i in range(len(marks)))
     exact = [each for _, _, each in measured]
     if exact != sorted(set(exact)):
         lengths = tuple(length for length, _, _ in measured)

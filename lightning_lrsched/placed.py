@@ -42,11 +42,12 @@ class Placed:
         passed = position[self._warmup_clock] - self._warmup_start
         if passed >= self._warmup:
             return self._own(position, bases)
-        factor = ramp(passed, self._warmup, self.schedule.warmup_start_factor)
+        # a part may begin by another clock than that of its warmup, and the two differ by a rounding
+        factor = ramp(max(passed, 0), self._warmup, self.schedule.warmup_start_factor) if self._warmup else 1.0
         return self._own(self._begin, bases).times(factor)
 
     def _own(self, position: Position, bases: set[float]) -> Moment:
-        t = position[self.clock] - self._begin_t
+        t = max(position[self.clock] - self._begin_t, 0)
         if self.schedule.says_moments:
             return self.says(position, t, bases)
         return Table({base: self._checked(t, base) for base in bases})
@@ -74,11 +75,11 @@ class Placed:
 
     def active(self, position: Position) -> dict[Placed, int]:
         """Those that react at ``position``, each with its own t."""
-        warm = position[self._warmup_clock] - self._warmup_start < self._warmup
-        return {} if warm else self.own_active(position)
+        passed = position[self._warmup_clock] - self._warmup_start
+        return {} if max(passed, 0) < self._warmup else self.own_active(position)
 
     def own_active(self, position: Position) -> dict[Placed, int]:
-        return dict.fromkeys(self.leaves(), position[self.clock] - self._begin_t)
+        return dict.fromkeys(self.leaves(), max(position[self.clock] - self._begin_t, 0))
 
     def by_plan(self) -> bool:
         """Whether a change of pace concerns it."""

@@ -17,6 +17,7 @@ class Record:
     updates: dict[int, int] = field(default_factory=dict)  # of each optimizer, in manual optimization
     skipped: int = 0  # updates that a GradScaler skipped
     run: Run | None = None  # its length and pace, and how its two clocks lie
+    epoch_shape: tuple[float, int] = (0, 0)  # batches an epoch, and how many of them make an update
     logged: int = -1  # the last x of the loggers
     late: dict[int, dict[int, LateGroup]] = field(default_factory=dict)  # by optimizer and group
     restart: tuple[int, int, float] | None = None  # epoch, step and base LR at which an LR finder began it anew
@@ -42,7 +43,8 @@ class Record:
         self.updates |= other.updates
         self.skipped = max(self.skipped, other.skipped)
         self.logged = max(self.logged, other.logged)
-        self.run = self.run or other.run
+        if self.run is None:
+            self.run, self.epoch_shape = other.run, other.epoch_shape
         if same:
             self.restart = other.restart or self.restart
             self.yielded |= other.yielded

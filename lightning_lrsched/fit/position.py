@@ -62,7 +62,6 @@ class Progress:
         self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
         self._parted = False  # whether the two clocks differ
         self._arriving = False  # whether what is left of the epoch is known at its first batch only
-        self._batches: float = 0
 
     @property
     def _record(self) -> Record:
@@ -89,9 +88,9 @@ class Progress:
 
     def measure(self) -> tuple[Run, Run] | None:
         """Learn the run's length; where its pace has changed, the run before and after."""
-        restart, before = self._record.restart, self._record.run
+        restart, before, shape = self._record.restart, self._record.run, self._record.epoch_shape
         now = run_of(self._trainer)
-        self._batches = self._trainer.num_training_batches
+        self._record.epoch_shape = self._trainer.num_training_batches, self._trainer.accumulate_grad_batches
         if restart is not None:
             now = now.left_after(*restart[:2])
         if self.manual:
@@ -99,7 +98,8 @@ class Progress:
             return None
         made = self.steps(0)
         self._record.run = run = self._entered(now, made) if before is None else before.goes_on_as(now, made)
-        self._arriving = run.knots != (now if before is None else before).knots
+        reshaped = self._trainer.fit_loop.restarting and shape != self._record.epoch_shape
+        self._arriving = run.knots != (now if before is None else before).knots or (reshaped and run.pace is not None)
         self._parted = not self._by_epoch and len(run.knots) > 1
         paces = before is not None and before.pace is not None and now.pace is not None
         return (before, run) if before is not None and paces and run.pace is not before.pace else None
@@ -109,7 +109,7 @@ class Progress:
         if now.pace is None or not made:
             return now
         done = batches_done(self._trainer) if self._trainer.fit_loop.restarting else 0
-        done = done if done < self._batches else 0
+        done = done if done < self._trainer.num_training_batches else 0
         planned = now.pace.steps(self.epoch()) + done // self._trainer.accumulate_grad_batches
         if planned == made:
             return now
@@ -117,7 +117,7 @@ class Progress:
 
     def reloaded(self) -> bool:
         """Whether an epoch has come with another number of batches."""
-        return self._trainer.num_training_batches != self._batches
+        return self._trainer.num_training_batches != self._record.epoch_shape[0]
 
     def arrive(self, batch_idx: int) -> bool:
         """The first batch after a change of pace shows how much of its epoch is left; whether this is news."""
@@ -133,10 +133,10 @@ class Progress:
         return self._arriving and self._spread(0, self.epoch() - 1)
 
     def _spread(self, updates: int, epoch: int) -> bool:
-        self._arriving = False
-        self._record.run = self.run.spread(self.steps(0), updates, epoch)
-        self._parted = not self._by_epoch
-        return True
+        before, self._arriving = self.run, False
+        self._record.run = before.spread(self.steps(0), updates, epoch)
+        self._parted = not self._by_epoch and len(self.run.knots) > 1
+        return self.run is not before
 
 
 def updates_an_epoch(run: Run, epoch: Fraction | int) -> Fraction | int:

@@ -110,7 +110,11 @@ class Run:
         return _along([m for m, _ in self.knots], [p for _, p in self.knots], made)
 
     def made(self, planned: Number) -> Number:
-        return _along([p for _, p in self.knots], [m for m, _ in self.knots], planned)
+        """The first place that is so far in the plan."""
+        ends = [p for _, p in self.knots]
+        if planned in ends:
+            return self.knots[ends.index(planned)][0]
+        return _along(ends, [m for m, _ in self.knots], planned)
 
     def at(self, interval: Interval, start: Mark, length: int, clock: int) -> Mark:
         """The place ``length`` intervals after ``start``, by ``clock``."""
@@ -203,9 +207,12 @@ class Run:
     def spread(self, made: int, updates: int, epoch: int) -> Run:
         """What is left of the plan up to the end of ``epoch``, spread over the ``updates`` that are left there."""
         assert self.pace is not None
-        end = self.pace.steps(epoch + 1)
+        here = self.planned(made)
+        end = max(self.pace.steps(epoch + 1), here)
+        if here + updates == end and made >= self.knots[-1][0]:
+            return self
         past = [(m, p) for m, p in self.knots if m < made]
-        return replace(self, knots=(*past, (made, self.planned(made)), (made + updates, end)))
+        return replace(self, knots=(*past, (made, here), (made + updates, end)))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, in primitives."""
