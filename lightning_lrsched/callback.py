@@ -5,16 +5,18 @@ from __future__ import annotations
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import cached_property
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
+from typing_extensions import Self
 
 from .fit.callbacks import callbacks_of, is_a
 from .fit.changes import Change, Words
-from .fit.fit import Fit, begin, start
+from .fit.fit import Fit, begin
 from .fit.history import Record
 from .fit.ownership import refusal
 from .fit.protocol import Placed
@@ -80,7 +82,24 @@ class LRCallback(Callback, ABC):
         for schedule in self.reactive():
             schedule.forget()
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """An argument that is changed during a fit applies from the next interval on."""
+        super().__setattr__(name, value)
+        if (fit := vars(self).get("fit")) is not None and name != "fit":
+            fit.stale = True
+
     # ---- identity and state
+
+    def twin(self) -> Self:
+        """A copy that shares the memory."""
+        twin = object.__new__(type(self))
+        vars(twin).update(self.__getstate__())
+        return twin
+
+    def __copy__(self) -> Self:
+        twin = self.twin()
+        vars(twin).update({k: deepcopy(v) for k, v in vars(self).items() if k in ("record", "journal", "memory")})
+        return twin
 
     def __repr__(self) -> str:
         return constructor_call(self)
@@ -99,14 +118,13 @@ class LRCallback(Callback, ABC):
         return f"{type(self).__qualname__}{given or ''}"
 
     def state_dict(self) -> dict[str, Any]:
-        memories = [schedule.remembered() for schedule in self.reactive()]
-        for number, value in (self.fit.waiting() if self.fit is not None else {}).items():
-            memories[number]["memory"]["waiting"] = value
+        if self.fit is not None:
+            self.fit.note_waiting()
         return {
             "format": FORMAT,
             "hyperparameter": self.hyperparameter,
             "record": self.record.state(),
-            "memories": memories,
+            "memories": [schedule.remembered() for schedule in self.reactive()],
             "journal": [tuple(decision) for decision in self.journal],
             "arguments": fingerprint(self, without=_NO_CURVE),
         }
@@ -176,7 +194,8 @@ class LRCallback(Callback, ABC):
         if last is not trainer or trainer.fit_loop.total_batch_idx < 0:
             self._forget()
         self.trained_by = weakref.ref(trainer)
-        self.record.late.clear()  # the optimizers are new; a checkpoint tells what came late
+        self.record.late.clear()  # the optimizers and callbacks are new; a checkpoint tells what came late
+        self.record.yielded.clear()
         self.changes, self.restored = {}, False
         # First among the callbacks, after the tuners: BackboneFinetuning restores its groups' LRs in on_fit_start,
         # and LearningRateMonitor logs what it finds in on_train_batch_start. The list is replaced, not changed:
@@ -187,7 +206,8 @@ class LRCallback(Callback, ABC):
         begin(schedules_of(trainer), trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        start(schedules_of(trainer), trainer)
+        if self.fit is not None:
+            self.fit.start()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.fit is not None:
@@ -228,6 +248,8 @@ class LRCallback(Callback, ABC):
             self.fit.end()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if self.fit is not None and trainer.world_size == 1:  # else the other ranks may not be there to be asked
+            self.fit.note_waiting()
         self._close()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

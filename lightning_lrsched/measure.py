@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from .fit.ownership import refusal
 from .formula import checks
+from .formula.durations import parse
 from .formula.timeline import Mark, Run
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def spans(schedule: LRSchedule, run: Run, begin: Mark, end: Mark | None) -> dict
         if value is None and argument == schedule.fills_run and not run.alone:
             found[argument] = until(end_of(schedule, run, argument) if end is None else end, begin)
         elif isinstance(value, (tuple, list)):
+            checks.positions(schedule, argument, value, at_least=0)
             marks = _marks(schedule, run, argument, value, begin)
             found[argument] = Span(max(mark.clock for mark in marks), marks, several=True)
         elif value is not None and argument in schedule.durations:
@@ -85,7 +87,7 @@ def _marks(schedule: LRSchedule, run: Run, argument: str, values: Sequence[int |
     """The places of durations from the same start, in their order."""
     measured = [_measured(schedule, run, argument, value, begin) for value in values]
     marks = [run.at(schedule.interval, begin, length, clock) for length, clock, _ in measured]
-    if run.since:  # the pace has changed, and with it perhaps the order of durations by different clocks
+    if run.since or run.trial:  # the pace has changed, and with it perhaps the order of durations by different clocks
         return tuple(max(marks[: i + 1], key=lambda mark: (mark.planned, mark.made)) for i in range(len(marks)))
     exact = [each for _, _, each in measured]
     if exact != sorted(set(exact)):
@@ -104,7 +106,8 @@ def _measured(
     value = checks.duration(schedule, argument, value, at_least=0)  # a user's own schedule may not have looked
     measured = run.length(value, interval, start)
     if measured is None:
-        why = run.unknown or f"the number of {interval}s an epoch changes during the run"
+        recurs = run.pace is not None and start is None
+        why = "the number of steps an epoch changes, or has changed" if recurs else run.unknown
         raise refusal(
             schedule,
             f"'{argument}' is {value!r}, which the Trainer cannot turn into {interval}s: {why}."
@@ -113,10 +116,15 @@ def _measured(
     exact, clock = measured
     if exact > checks.LARGEST:
         raise refusal(schedule, f"'{argument}' must be at most {checks.LARGEST} {interval}s, got {value!r}.")
-    if exact.denominator != 1 and not run.since and interval == "epoch" and str(value).rstrip(" s").endswith("step"):
+    if exact.denominator != 1 and not run.since and interval == "epoch" and _unit(value) == "step":
         raise _too_fine(schedule, argument, value, exact)
     least = 0 if argument in schedule.from_zero or not exact else 1
     return max(math.floor(exact + Fraction(1, 2)), least), clock, exact
+
+
+def _unit(value: int | str) -> str:
+    parsed = parse(value) if isinstance(value, str) else None
+    return parsed[1] if parsed else ""
 
 
 def _too_fine(schedule: LRSchedule, argument: str, value: int | str, exact: Fraction) -> MisconfigurationException:

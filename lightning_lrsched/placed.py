@@ -30,13 +30,6 @@ class Placed:
         self._begin = begin
         self._begin_t = begin[clock]
 
-    def __eq__(self, other: object) -> bool:
-        """As keys the parts of a schedule with a memory are what remembers."""
-        return isinstance(other, Placed) and other.schedule is self.schedule
-
-    def __hash__(self) -> int:
-        return id(self.schedule)
-
     def moment(self, position: Position, bases: set[float]) -> Moment:
         """The value in force at ``position``, for each base value."""
         passed = position[self._warmup_clock] - self._warmup_start

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import ABC
 from collections.abc import Sequence
-from copy import copy, deepcopy
 from html import escape
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast, overload
@@ -265,9 +264,10 @@ class LRSchedule(LRCallback, ABC):
         if steps_per_epoch is not None or self.interval == "step":
             pace = Pace(((0, checks.whole(self, "steps_per_epoch", steps_per_epoch, at_least=1)),))
         run = Run(epochs, None, pace, "steps_per_epoch is not given")
-        twin = deepcopy(self)
-        twin.begin_anew()
-        return range(cast(Mark, run.end(self.interval)).planned), twin.place(run)
+        placed = self.place(run)
+        for leaf in placed.leaves():
+            leaf.reactive.memory = type(leaf.reactive.memory)()  # the copy's own: the schedule's stays as it is
+        return range(cast(Mark, run.end(self.interval)).planned), placed
 
     # ---- in a run
 
@@ -276,7 +276,7 @@ class LRSchedule(LRCallback, ABC):
         begin = warmup_end(self, run, start)
         found = self.spans(run, begin, end)
         clock = max((span.clock for span in found.values()), default=MADE)
-        twin = copy(self)
+        twin = self.twin()
         twin.warmup = begin[begin.clock] - start[begin.clock]
         for argument, span in found.items():
             setattr(twin, argument, span.intervals(begin, clock))

@@ -33,8 +33,8 @@ def launch(strategy: str, devices: int, folder: Path, *checkpoint: Path) -> subp
     )
 
 
-# The mean over the ranks, (1 / (epoch + 1) + 1 + epoch / 10) / 2, is 1, 0.8, 0.767, and then 0.775, 0.8, 0.833 and so on:
-# with patience 2 the plateau reduces after epochs 4, 6, 8, ..., 18.
+# The mean over the ranks, (1 / (epoch + 1) + 1 + epoch / 10) / 2, is 1, 0.8, 0.767, and then 0.775, 0.8, 0.833 and so
+# on: with patience 2 the plateau reduces after epochs 4, 6, 8, ..., 18.
 REDUCTIONS = [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8]
 
 

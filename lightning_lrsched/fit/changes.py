@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from ..formula.decisions import title
@@ -32,11 +34,9 @@ def note_bases(schedule: Schedule, values: Values) -> dict[str, Change]:
     return changed
 
 
-def note_lengths(schedule: Schedule, values: Values) -> dict[str, Change]:
-    """The same of the durations that depend on the run."""
-    before, schedule.record.lengths = schedule.record.lengths, values.placed.lengths()
-    now = schedule.record.lengths
-    return {k: (v, now[k]) for k, v in before.items() if k in now and now[k] != v}
+def of_lengths(before: dict[str, Any], now: dict[str, Any], told: dict[str, Change]) -> dict[str, Change]:
+    """The durations that the run makes others, unless an argument of that name is told already."""
+    return {k: (v, now[k]) for k, v in before.items() if k in now and now[k] != v and k not in told}
 
 
 def of_pace(before: Run, now: Run) -> dict[str, Change]:
@@ -47,7 +47,11 @@ def of_pace(before: Run, now: Run) -> dict[str, Change]:
         changed["steps an epoch"] = (paces[0], paces[1])
     if before.epochs != now.epochs:
         changed["epochs of the run"] = (before.epochs, now.epochs)
-    return changed or {"accumulation": (Words("as planned"), Words("by another plan"))}
+    if not changed:  # in a later epoch, by another plan of the accumulation
+        plans = [dict(run.pace.onwards(now.since)) for run in (before, now) if run.pace is not None]
+        told = [", ".join(f"{n} from epoch {float(epoch):g} on" for epoch, n in plan.items()) for plan in plans]
+        changed["steps an epoch"] = (Words(told[0]), Words(told[1]))
+    return changed
 
 
 def tell_of_reload(schedule: Schedule, changed: dict[str, Change]) -> None:

@@ -34,6 +34,7 @@ class Fit:
         refuse_high_floor(schedule, *schedule.floor(), driven)
         self.schedule = schedule
         self.started = False
+        self.stale = False  # whether an argument of the schedule has changed
         self.values = Values(schedule, trainer, driven, self._joined)
         self._trainer = trainer
         self._company = company
@@ -79,10 +80,13 @@ class Fit:
         self.values.publish()
         if self._reactions is not None:
             self._reactions.start_clock()
+        if trainer.loggers and all(fit.started for fit in self._company):
+            open_dashboard(trainer, [(fit.schedule, fit.values) for fit in self._company if fit.schedule.log_lr])
 
     def _enter(self) -> None:
         """Take the place in the run, and note what is not as it was."""
         schedule, record = self.schedule, self.schedule.record
+        before = record.lengths
         moved = self._measure()
         for groups in self.values.driven:
             late = record.late.get(groups.index, {})
@@ -90,9 +94,8 @@ class Fit:
             if record.restart is not None and schedule.hyperparameter == "lr":
                 groups.begin_anew(record.restart[2])
                 groups.restore(late)
-        lengths = changes.note_lengths(schedule, self.values)
         told = schedule.changes
-        told |= moved or {name: change for name, change in lengths.items() if name not in told}
+        told |= moved or changes.of_lengths(before, record.lengths, told)
         told |= changes.note_bases(schedule, self.values)
 
     def _measure(self) -> dict[str, changes.Change]:
@@ -109,7 +112,9 @@ class Fit:
         return changes.of_pace(before, now)
 
     def _place(self) -> None:
+        self.stale = False
         self.values.placed = self.schedule.place(self.values.progress.run)
+        self.schedule.record.lengths = self.values.placed.lengths()
 
     def end(self) -> None:
         """The last batch is done."""
@@ -138,14 +143,18 @@ class Fit:
             if moved and not self._repaced:
                 self._repaced = True
                 changes.tell_of_reload(self.schedule, moved)
+        else:
+            self.values.progress.off_plan()
+            self._place()  # for a part whose arguments have changed
         self.values.apply()
 
     def batch_starts(self, batch_idx: int) -> None:
         first, self._first_batch = self._first_batch, False
         if first:  # others act when an epoch starts
             rivals.leave_to_others(self.schedule, self._trainer, self.values)
-            if self.values.progress.arrive(batch_idx):
-                self._place()
+            self.stale |= self.values.progress.arrive(batch_idx)
+        if self.stale:
+            self._place()
         if not (self._reactions is not None and window_open(self._trainer, batch_idx)):
             if self._reactions is not None:
                 self._reactions.restore()
@@ -200,9 +209,10 @@ class Fit:
             if groups.optimizer is optimizer and reactions.gradient(optimizer):
                 self.values.rewrite()
 
-    def waiting(self) -> dict[int, float | None]:
-        """By the number of the reactive schedule, the value of its metric that no judgement has seen yet."""
-        return self._reactions.waiting() if self._reactions is not None and self.started else {}
+    def note_waiting(self) -> None:
+        """Put into the memory what a checkpoint of now must hold, for no judgement has seen it yet."""
+        if self._reactions is not None and self.started:
+            self._reactions.note_waiting()
 
     def _check(self, look: Callable[[Monitor], float | None], epochs_ago: int = 0) -> None:
         """Let a schedule that reacts judge its metrics; those that come late are of the epoch that has ended."""
@@ -236,10 +246,13 @@ class Fit:
 
     def _joined(self, groups: DrivenGroups) -> None:
         """Groups came or went."""
-        optimizers = self._trainer.optimizers
-        claims = [(f.schedule, {g.index: g.selection for g in f.values.driven}) for f in self._company]
-        refuse_shared(claims, optimizers)
+        refuse_shared(_taken(self._company), self._trainer.optimizers)
         tell_unclaimed(self._trainer, self._company, self._told)
+
+
+def _taken(company: Sequence[Fit]) -> list[tuple[Schedule, dict[int, list[int]]]]:
+    """The groups that each schedule drives now, by optimizer."""
+    return [(f.schedule, {g.index: [m.index for m in g.members] for g in f.values.driven}) for f in company]
 
 
 def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
@@ -258,21 +271,9 @@ def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
     tell_unclaimed(trainer, company, told)
 
 
-def start(schedules: Sequence[Schedule], trainer: Trainer) -> None:
-    """Let them all start, and show their plans."""
-    fits: list[Fit] = [schedule.fit for schedule in schedules if schedule.fit is not None]
-    if any(fit.started for fit in fits):
-        return
-    for fit in fits:
-        fit.start()
-    if trainer.loggers:
-        open_dashboard(trainer, [(fit.schedule, fit.values) for fit in fits if fit.schedule.log_lr])
-
-
 def tell_unclaimed(trainer: Trainer, company: Sequence[Fit], told: set[str]) -> None:
     """Name each group that no schedule drives, once."""
-    claims = [(f.schedule, {g.index: g.selection for g in f.values.driven}) for f in company]
-    free = [name for name in unclaimed(trainer.optimizers, claims) if name not in told]
+    free = [name for name in unclaimed(trainer.optimizers, _taken(company)) if name not in told]
     told.update(free)
     if free:
         rank_zero_info(f"No schedule drives the LR of {', '.join(free)}: it stays as it is.")

@@ -117,7 +117,7 @@ class DrivenGroups:
         self.momentum: float | None = None
         self._pinned = False  # whether a late group is in its first interval
         self._list = self._all()
-        self._count = len(self._list)
+        self._count, self._last = len(self._list), self._list[-1] if self._list else None
         self._plain = all(_is_plain(group, self.hyperparameter) for group in self.groups())
         self._late = [(place, member.late) for place, member in enumerate(self.members) if member.late is not None]
         self._reference = self._base_that_leads(member for member in self.members if member.late is None)
@@ -138,7 +138,9 @@ class DrivenGroups:
     def changed(self) -> bool:
         """Whether groups came, went or were replaced since the last look."""
         groups = self.optimizer.param_groups
-        return groups is not self._list or len(groups) != self._count
+        return (
+            groups is not self._list or len(groups) != self._count or (self._count > 0 and groups[-1] is not self._last)
+        )
 
     def restore(self, late: dict[int, LateGroup]) -> None:
         """Take the groups as they are before the first batch; ``late`` came during the run, in an earlier process."""

@@ -66,7 +66,7 @@ class Monitor:
         ended = trainer.current_epoch - 1
         value, self._owner.memory.waiting = self._owner.memory.waiting, None  # it came with the checkpoint
         if value is not None:
-            self._last_epoch = ended
+            self._last_epoch, self._owner.memory.seen = ended, True
         elif self._may_come_late():
             value = self._new(self._before_epoch, ended)
             never = self._last_epoch < 0 and self._epochs > 0
@@ -81,15 +81,13 @@ class Monitor:
         ended = self._trainer.current_epoch - 1
         return not self._owner.memory.from_validation and ended >= 0 and self._last_epoch != ended
 
-    def waiting(self) -> float | None:
-        """What a checkpoint of now must hold, for it will be judged only when the next epoch starts."""
+    def note_waiting(self) -> None:
+        """An epoch has ended, and its value will be judged only when the next one starts: a checkpoint must hold it."""
         done: Any = self._trainer.fit_loop.epoch_progress.current
         ended = done.processed == self._trainer.current_epoch + 1
-        if not ended or self._owner.memory.from_validation or self._last_epoch == self._trainer.current_epoch:
-            return self._owner.memory.waiting
-        last = self._last_epoch
-        value = self._new(self._before_epoch, last)
-        return self._owner.memory.waiting if value is None else value
+        if ended and not self._owner.memory.from_validation and self._last_epoch != self._trainer.current_epoch:
+            value = self._fresh(self._before_epoch)
+            self._owner.memory.waiting = self._owner.memory.waiting if value is None else value
 
     def warn_if_never(self) -> None:
         """The fit ends, and no value has ever come in an epoch or more."""
@@ -100,6 +98,13 @@ class Monitor:
         return self._trainer.callback_metrics.get(self._name)
 
     def _new(self, stale: object, epoch: int) -> float | None:
+        """A value that was not there before, which counts from here on."""
+        value = self._fresh(stale)
+        if value is not None:
+            self._last_epoch, self._owner.memory.seen = epoch, True
+        return value
+
+    def _fresh(self, stale: object) -> float | None:
         value = self._value()
         new = value is not None and value is not stale
         number = float(value) if value is not None and new else 0.0
@@ -109,10 +114,7 @@ class Monitor:
                 ranks = self._trainer.world_size
                 raise refusal(self._owner, f"the metric {self._name!r} is missing on some of the {ranks} ranks.")
             new = news == 1.0
-        if not new:
-            return None
-        self._last_epoch, self._owner.memory.seen = epoch, True
-        return number
+        return number if new else None
 
     def _missing(self) -> Exception:
         there = sorted(self._trainer.callback_metrics)

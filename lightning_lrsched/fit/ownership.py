@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from numbers import Real
@@ -27,6 +28,7 @@ class Owner(Protocol):
 
 
 Claim = dict[int, Selection]  # by optimizer
+Taken = dict[int, list[int]]  # the groups, by optimizer
 
 
 def refusal(owner: object, message: str) -> MisconfigurationException:
@@ -64,14 +66,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def unclaimed(optimizers: list[Optimizer], claims: Iterable[tuple[Owner, Claim]]) -> list[str]:
+def unclaimed(optimizers: list[Optimizer], taken: Iterable[tuple[Owner, Taken]]) -> list[str]:
     """The groups that no schedule of the LR drives, where there is one."""
-    of_lr = [claim for owner, claim in claims if owner.hyperparameter == "lr"]
+    of_lr = [groups for owner, groups in taken if owner.hyperparameter == "lr"]
     free: list[str] = []
     for index, optimizer in enumerate(optimizers) if of_lr else ():
-        taken = {i for claim in of_lr if index in claim for i in claim[index].of(optimizer.param_groups)}
+        driven = {i for groups in of_lr for i in groups.get(index, ())}
         for i, group in enumerate(optimizer.param_groups):
-            if i not in taken:
+            if i not in driven:
                 name = f" ({group['name']!r})" if "name" in group else ""
                 free.append(f"optimizer {index} ({type(optimizer).__name__}) group {i}{name}")
     return free
@@ -87,7 +89,8 @@ def claim(owners: Sequence[Owner], optimizers: list[Optimizer]) -> list[Claim]:
     for owner in owners:
         _refuse_unknown(owner, optimizers)
     claims = [select(owner, optimizers) for owner in owners]
-    refuse_shared(list(zip(owners, claims, strict=True)), optimizers)
+    taken = [{i: wanted.of(optimizers[i].param_groups) for i, wanted in claimed.items()} for claimed in claims]
+    refuse_shared(list(zip(owners, taken, strict=True)), optimizers)
     for owner, claimed in zip(owners, claims, strict=True):
         for index, selection in claimed.items():
             groups: list[Group] = optimizers[index].param_groups
@@ -118,12 +121,11 @@ def _groups_of(index: int, optimizer: Optimizer) -> str:
     return f"in optimizer {index} ({type(optimizer).__name__}) {', '.join(names)}"
 
 
-def refuse_shared(claims: Sequence[tuple[Owner, Claim]], optimizers: list[Optimizer]) -> None:
-    for (owner, mine), (other, theirs) in combinations(claims, 2):
+def refuse_shared(taken: Sequence[tuple[Owner, Taken]], optimizers: list[Optimizer]) -> None:
+    for (owner, mine), (other, theirs) in combinations(taken, 2):
         for key in sorted(hyperparameters(owner) & hyperparameters(other)):
             for index in sorted(mine.keys() & theirs.keys()):
-                groups: list[Group] = optimizers[index].param_groups
-                if shared := sorted(set(mine[index].of(groups)) & set(theirs[index].of(groups))):
+                if shared := sorted(set(mine[index]) & set(theirs[index])):
                     raise refusal(
                         owner,
                         f"{owner!r} and {other!r} both schedule the {title(key)} of optimizer {index}"
@@ -139,10 +141,14 @@ def _refuse_missing(owner: Owner, optimizer: Optimizer, groups: list[Group]) -> 
                 has = sorted(k for k, v in group.items() if k not in ("name", "initial_lr") and _is_number(v))
                 kind = type(optimizer).__name__
                 raise refusal(owner, f"{kind} has no number {key!r} to schedule. It has: {', '.join(has)}.")
+            scale = group.get("lr_scale", 1.0)
+            if key == "lr" and not (_is_number(scale) and 0.0 <= float(scale) < math.inf):
+                kind = type(optimizer).__name__
+                raise refusal(owner, f"'lr_scale' of a group of {kind} must be a number >= 0, got {scale!r}.")
 
 
 def refuse_high_floor(owner: Owner, argument: str, floor: float, driven: list[DrivenGroups]) -> None:
-    for groups in driven:
+    for groups in driven if argument else ():
         for member, group in zip(groups.members, groups.groups(), strict=True):
             if member.base < floor:
                 kind, name = type(groups.optimizer).__name__, group.get("name", f"pg{member.index + 1}")

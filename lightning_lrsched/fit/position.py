@@ -34,8 +34,10 @@ def run_of(trainer: Trainer) -> Run:
         return Run(epochs, steps, None, "the training data has no length")
     several: list[Any] = [c for c in callbacks_of(trainer) if is_a(c, "GradientAccumulationScheduler")]
     factors = several[0].scheduling if several else {0: trainer.accumulate_grad_batches}
+    trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
     pace = Pace(tuple((epoch, updates_in(trainer, int(batches), n)) for epoch, n in sorted(factors.items())))
-    return Run(epochs, steps, Pace(pace.onwards(0)), "neither max_epochs nor max_steps is set")
+    why = "neither max_epochs nor max_steps is set"
+    return Run(epochs, steps, Pace(pace.onwards(0)), why, trial=trial)
 
 
 def window_open(trainer: Trainer, done: int) -> bool:
@@ -97,12 +99,29 @@ class Progress:
             self._record.run = now
             return None
         made = self.steps(0)
-        self._record.run = run = self._entered(now, made) if before is None else before.goes_on_as(now, made)
-        reshaped = self._trainer.fit_loop.restarting and shape != self._record.epoch_shape
-        self._arriving = run.knots != (now if before is None else before).knots or (reshaped and run.pace is not None)
+        unknown = before is None or before.pace is None
+        self._record.run = run = self._entered(now, made) if before is None or unknown else before.goes_on_as(now, made)
         self._parted = not self._by_epoch and len(run.knots) > 1
-        paces = before is not None and before.pace is not None and now.pace is not None
-        return (before, run) if before is not None and paces and run.pace is not before.pace else None
+        self._arriving = run.pace is not None and (
+            run.knots != (now if before is None or unknown else before).knots or self._other_epoch(shape)
+        )
+        return None if before is None or unknown or run.pace in (None, before.pace) else (before, run)
+
+    def _other_epoch(self, shape: tuple[float, int]) -> bool:
+        """Whether what is left of the epoch is not what was planned, though the pace is the same."""
+        trainer, run = self._trainer, self.run
+        if not trainer.fit_loop.restarting:
+            return self.off_plan()
+        planned = updates_an_epoch(run, self.epoch())
+        now = updates_in(trainer, int(trainer.num_training_batches), trainer.accumulate_grad_batches)
+        return shape != self._record.epoch_shape or planned != now
+
+    def off_plan(self) -> bool:
+        """Whether an epoch that starts is not where the plan has it, for one before was cut short."""
+        behind = 0 if self.manual else self.run.behind(self.steps(0), self.epoch())
+        off = behind > self._record.skipped  # updates that were skipped are no news
+        self._arriving |= off
+        return off
 
     def _entered(self, now: Run, made: int) -> Run:
         """A run of which no record is left: the Trainer knows the epochs that are done."""
@@ -116,8 +135,9 @@ class Progress:
         return replace(now, knots=((0, 0), (made, planned)), since=now.pace.epochs(planned))
 
     def reloaded(self) -> bool:
-        """Whether an epoch has come with another number of batches."""
-        return self._trainer.num_training_batches != self._record.epoch_shape[0]
+        """Whether an epoch has come with another number of batches, as far as it is known."""
+        batches = self._trainer.num_training_batches
+        return batches != self._record.epoch_shape[0] and 0 < batches < math.inf and not self._by_epoch
 
     def arrive(self, batch_idx: int) -> bool:
         """The first batch after a change of pace shows how much of its epoch is left; whether this is news."""

@@ -36,7 +36,7 @@ class Reactions:
         self._trainer = trainer
         self._values = values
         self._clock: Clock | None = None
-        schedules = owner.reactive()
+        self._schedules = schedules = owner.reactive()
         self._monitors = [(i, Monitor(s, s.monitor, trainer)) for i, s in enumerate(schedules) if s.monitor is not None]
         self.watches: set[Watched] = {s.watch for s in schedules if s.watch is not None}
         self.tells_time = any(s.tells_time for s in schedules)
@@ -87,9 +87,9 @@ class Reactions:
                 self._follow(leaves[i].reactive.react(value, own, bases), leaves[i].reactive, positions[0], own)
         return True
 
-    def waiting(self) -> dict[int, float | None]:
-        """By the number of the schedule, the value that a checkpoint of now must hold."""
-        return {i: monitor.waiting() for i, monitor in self._monitors}
+    def note_waiting(self) -> None:
+        for _, monitor in self._monitors:
+            monitor.note_waiting()
 
     def warn_if_never(self) -> None:
         for _, monitor in self._monitors:
@@ -99,7 +99,7 @@ class Reactions:
 
     def loss(self, loss: Tensor) -> bool:
         if loss.numel() != 1:
-            schedule = next(s for s in self._owner.reactive() if s.watch == "loss")
+            schedule = next(s for s in self._schedules if s.watch == "loss")
             raise refusal(schedule, f"the loss must be one number, got {loss.numel()}. Pass watch='grad_norm'.")
         return self._watch("loss", float(loss.detach()) * self._trainer.accumulate_grad_batches / self._scale())
 
@@ -180,7 +180,7 @@ class Reactions:
 
     def restore(self) -> None:
         """Put back the weights that are due; the accumulation window must be closed."""
-        for schedule in self._owner.reactive():
+        for schedule in self._schedules:
             memory = schedule.memory
             if memory.restore_due and memory.kept is not None:
                 restore.put_back(self._trainer, memory.kept)

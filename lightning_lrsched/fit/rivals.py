@@ -97,7 +97,8 @@ def installed_on(trainer: Trainer, optimizer: Optimizer) -> str | None:
 def leave_to_others(schedule: Schedule, trainer: Trainer, values: Values) -> None:
     """Let go of the groups whose LR another scheduler owns, or will own again after a restart."""
     record = schedule.record
-    comes_back = any(is_a(callback, "StochasticWeightAveraging") for callback in callbacks_of(trainer))
+    averaging: list[Any] = [c for c in callbacks_of(trainer) if is_a(c, "StochasticWeightAveraging")]
+    comes_back = any(swa.swa_start <= trainer.current_epoch for swa in averaging)
     for groups in list(values.driven) if schedule.hyperparameter == "lr" else ():
         known = record.yielded.get(groups.index)
         scheduler = installed_on(trainer, groups.optimizer) or (known if comes_back else None)

@@ -11,12 +11,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, floor
 from typing import Any, NamedTuple
 
 from .durations import Interval, parse
 
 MADE, PLANNED = 0, 1
+MOST_KNOTS = 50  # of the past; what began before them lies about where it lay
 Number = Fraction | int
 
 
@@ -93,7 +95,8 @@ class Run:
     """What is known of a run's length, and how its clocks lie: ``knots`` are places by (made, planned), in updates.
 
     ``epochs`` and ``steps`` are its two limits; None is what cannot be known, and ``unknown`` says why. ``since`` is
-    the epoch of the last change of pace. ``alone``: there is no run at all, and durations with a unit stay open.
+    the epoch of the last change of pace. ``alone``: there is no run at all, and durations with a unit stay open;
+    ``trial``: it is too short for the order of its durations to mean anything.
     """
 
     epochs: int | None = None
@@ -103,18 +106,21 @@ class Run:
     knots: tuple[tuple[Number, Number], ...] = ((0, 0),)
     since: Number = 0
     alone: bool = False
+    trial: bool = False
 
     # ---- the two clocks
 
+    @cached_property
+    def _columns(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
+        return tuple(made for made, _ in self.knots), tuple(planned for _, planned in self.knots)
+
     def planned(self, made: Number) -> Number:
-        return _along([m for m, _ in self.knots], [p for _, p in self.knots], made)
+        return _along(*self._columns, made)
 
     def made(self, planned: Number) -> Number:
         """The first place that is so far in the plan."""
-        ends = [p for _, p in self.knots]
-        if planned in ends:
-            return self.knots[ends.index(planned)][0]
-        return _along(ends, [m for m, _ in self.knots], planned)
+        mades, ends = self._columns
+        return mades[ends.index(planned)] if planned in ends else _along(ends, mades, planned)
 
     def at(self, interval: Interval, start: Mark, length: int, clock: int) -> Mark:
         """The place ``length`` intervals after ``start``, by ``clock``."""
@@ -163,7 +169,7 @@ class Run:
             return None
         if start is None:
             rates = self.pace.onwards(self.since)
-            if len(rates) > 1:
+            if len(rates) > 1 or (self.since and interval == "epoch"):  # nor can the epochs of the past be told anew
                 return None
             return (amount * rates[0][1], PLANNED) if interval == "step" else (amount / rates[0][1], MADE)
         begin = start.planned
@@ -191,7 +197,7 @@ class Run:
         (Fraction(8, 1), Mark(made=24, planned=16, clock=1), Fraction(2, 1))
         """
         if self.pace is None or now.pace is None:
-            return now
+            return replace(now, knots=self.knots, since=self.since)
         left = self.planned(made)
         done = self.pace.epochs(left)
         if self.pace.onwards(floor(done)) == now.pace.onwards(floor(done)):
@@ -204,6 +210,10 @@ class Run:
         pace = self.pace.followed_by(now.pace, done, ratio)
         return replace(now, pace=pace, knots=(*past, (made, left * ratio)), since=done)
 
+    def behind(self, made: int, epoch: int) -> Number:
+        """By how much the plan is not where it should be when ``epoch`` starts."""
+        return 0 if self.pace is None else self.pace.steps(epoch) - self.planned(made)
+
     def spread(self, made: int, updates: int, epoch: int) -> Run:
         """What is left of the plan up to the end of ``epoch``, spread over the ``updates`` that are left there."""
         assert self.pace is not None
@@ -211,7 +221,7 @@ class Run:
         end = max(self.pace.steps(epoch + 1), here)
         if here + updates == end and made >= self.knots[-1][0]:
             return self
-        past = [(m, p) for m, p in self.knots if m < made]
+        past = [(m, p) for m, p in self.knots if m < made][-MOST_KNOTS:]
         return replace(self, knots=(*past, (made, here), (made + updates, end)))
 
     def state(self) -> dict[str, Any]:

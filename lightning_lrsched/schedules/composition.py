@@ -29,7 +29,12 @@ class _Whole(Placed):
         return super().by_plan() or any(part.by_plan() for part in self.parts)
 
     def lengths(self) -> dict[str, Any]:
-        return super().lengths() | {"parts": tuple(part.lengths() for part in self.parts)}
+        of_parts = [
+            (f"{name} of part {i} ({type(part.schedule).__name__})", length)
+            for i, part in enumerate(self.parts)
+            for name, length in part.lengths().items()
+        ]
+        return super().lengths() | dict(of_parts)
 
 
 class _Sequence(_Whole):
