@@ -6,6 +6,7 @@ from .reactive.cooldown import CooldownOnPlateau
 from .reactive.plateau import ReduceOnPlateau
 from .reactive.spike import BackOffOnSpike
 from .schedule import LRSchedule
+from .schedules.batch_size import BatchSizeScaling
 from .schedules.composition import ProductSchedule, SequentialSchedule
 from .schedules.constant import Constant
 from .schedules.cosine import CosineAnnealing, CosineRestarts
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "REX",
     "BackOffOnSpike",
+    "BatchSizeScaling",
     "Constant",
     "CooldownOnPlateau",
     "CosineAnnealing",

@@ -75,7 +75,7 @@ def preview(
     lrs = schedule.preview(epochs, steps_per_epoch, base_lr=base_lr)
     curve = schedule.curve(repr(schedule), lrs, steps_per_epoch)
     points: list[tuple[float, ...]]
-    if schedule.interval == "epoch":
+    if schedule.counts == "epoch":
         head, points = ["epoch"], list(enumerate(lrs))
     else:
         head, points = ["step", "epoch"], list(zip(range(len(lrs)), curve.x, lrs, strict=True))

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import cached_property
+from numbers import Integral
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -21,9 +22,9 @@ from .fit.history import Record
 from .fit.ownership import refusal
 from .fit.protocol import Placed
 from .formula import checks
-from .formula.arguments import constructor_call, fingerprint
+from .formula.arguments import by_name, constructor_call, fingerprint
 from .formula.decisions import Decision
-from .formula.durations import Interval
+from .formula.durations import Interval, Unit
 from .formula.memory import Reactive
 from .formula.timeline import Run
 
@@ -40,7 +41,7 @@ class LRCallback(Callback, ABC):
 
     def __init__(
         self,
-        interval: Interval,
+        interval: Interval | None,
         optimizer: int | str | None,
         param_groups: str | int | Sequence[str | int] | None,
         hyperparameter: str,
@@ -48,7 +49,7 @@ class LRCallback(Callback, ABC):
         prog_bar: bool,
         replace_scheduler: bool,
     ) -> None:
-        self.interval: Interval = cast(Interval, checks.choice(self, "interval", interval, ("epoch", "step")))
+        self.interval: Interval | None = checks.interval(self, "interval", interval)
         self.optimizer = None if optimizer is None else checks.which(self, "optimizer", optimizer)
         self.param_groups = checks.which_of(self, "param_groups", param_groups)
         self.hyperparameter = checks.name(self, "hyperparameter", hyperparameter, "the key of a parameter group")
@@ -88,6 +89,23 @@ class LRCallback(Callback, ABC):
         if (fit := vars(self).get("fit")) is not None and name != "fit":
             fit.stale = True
 
+    @property
+    def counts(self) -> Unit:
+        """What the schedule counts; a function counts intervals of its own."""
+        if self.interval is None:
+            return "epoch"
+        return cast(Unit, self.interval) if self.interval in ("epoch", "step", "second") else "interval"
+
+    def reading(self, trainer: Trainer) -> int:
+        """What the function of the interval tells, which must be a whole number that never falls."""
+        function = checks.imported(self.interval) if isinstance(self.interval, str) else self.interval
+        value = cast(Any, function)(trainer)
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < self.record.reading:
+            rule = f"a whole number that never falls (it was {self.record.reading})"
+            raise refusal(self, f"'interval', {by_name(function)}, must return {rule}, got {value!r}.")
+        self.record.reading = int(value)
+        return self.record.reading
+
     # ---- identity and state
 
     def twin(self) -> Self:
@@ -119,35 +137,41 @@ class LRCallback(Callback, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         if self.fit is not None:
-            self.fit.note_waiting()
+            self.fit.note()
         return {
             "format": FORMAT,
             "hyperparameter": self.hyperparameter,
             "record": self.record.state(),
-            "memories": [schedule.remembered() for schedule in self.reactive()],
+            "memories": [schedule.remembered(self.counts) for schedule in self.reactive()],
             "journal": [tuple(decision) for decision in self.journal],
-            "arguments": fingerprint(self, without=_NO_CURVE),
+            "arguments": self._fingerprint(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._refuse_format(state_dict)
         self.record = Record.of(state_dict["record"])
         self.journal[:] = [Decision(*decision) for decision in state_dict["journal"]]
-        now, saved = fingerprint(self, without=_NO_CURVE), state_dict["arguments"]
+        now, saved = self._fingerprint(), state_dict["arguments"]
         self.changes = {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
         self._remember(list(state_dict["memories"]))
         self.restored = True
+
+    def _fingerprint(self) -> dict[str, Any]:
+        told = fingerprint(self, without=_NO_CURVE)
+        return told | {"interval": self.counts} if self.interval is None and "interval" in told else told
 
     def _remember(self, memories: list[dict[str, Any]]) -> None:
         """Give each reactive schedule the memory of its kind that means the same; where there is none, it is told."""
         for schedule in self.reactive():
             of_kind = [memory for memory in memories if memory["kind"] == type(schedule).__name__]
-            fitting = next((memory for memory in of_kind if not schedule.other_meaning(memory)), None)
+            fitting = next((memory for memory in of_kind if not schedule.other_meaning(memory, self.counts)), None)
             if fitting is not None:
                 schedule.remember(fitting)
                 memories.remove(fitting)
             elif of_kind:
-                meant = ", ".join(f"{k}={old!r}" for k, (old, _) in schedule.other_meaning(of_kind[0]).items())
+                meant = ", ".join(
+                    f"{k}={old!r}" for k, (old, _) in schedule.other_meaning(of_kind[0], self.counts).items()
+                )
                 self.changes[f"memory of {type(schedule).__name__}"] = (Words(f"of {meant}"), Words("begun anew"))
 
     def _refuse_format(self, state: dict[str, Any]) -> None:
@@ -157,6 +181,8 @@ class LRCallback(Callback, ABC):
                 f"the checkpoint's state has format {state.get('format')!r}, and this version reads {FORMAT}. Resume it"
                 " with the version that wrote it, or delete the state from checkpoint['callbacks'].",
             )
+        if missing := sorted({"hyperparameter", "record", "memories", "journal", "arguments"} - state.keys()):
+            raise refusal(self, f"the checkpoint's state lacks {', '.join(missing)}.")
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._forget()
@@ -249,7 +275,7 @@ class LRCallback(Callback, ABC):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if self.fit is not None and trainer.world_size == 1:  # else the other ranks may not be there to be asked
-            self.fit.note_waiting()
+            self.fit.note()
         self._close()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -41,9 +41,13 @@ def open_duration(schedule: LRSchedule, argument: str) -> MisconfigurationExcept
     )
 
 
+def not_known(schedule: LRSchedule, argument: str, why: str, what: str) -> MisconfigurationException:
+    return refusal(schedule, f"'{argument}' is None, and {why}. Pass {argument}=<number of {what}>.")
+
+
 def warmup_end(schedule: LRSchedule, run: Run, start: Mark) -> Mark:
     length, clock, _ = _measured(schedule, run, "warmup", schedule.warmup, start)
-    return run.at(schedule.interval, start, length, clock)
+    return run.at(schedule.counts, start, length, clock)
 
 
 def spans(schedule: LRSchedule, run: Run, begin: Mark, end: Mark | None) -> dict[str, Span]:
@@ -73,12 +77,12 @@ def until(end: Mark, begin: Mark) -> Span:
 
 
 def end_of(schedule: LRSchedule, run: Run, argument: str) -> Mark:
-    end, interval = run.end(schedule.interval), schedule.interval
+    end, interval = run.end(schedule.counts), schedule.counts
     if end is None:
         raise refusal(
             schedule,
             f"'{argument}' is None (the whole run), but the Trainer does not know how many {interval}s the run has:"
-            f" {run.unknown}. Pass {argument}=<number of {interval}s>.",
+            f" {run.why_not(None, interval)}. Pass {argument}=<number of {interval}s>.",
         )
     return end
 
@@ -86,7 +90,7 @@ def end_of(schedule: LRSchedule, run: Run, argument: str) -> Mark:
 def _marks(schedule: LRSchedule, run: Run, argument: str, values: Sequence[int | str], begin: Mark) -> tuple[Mark, ...]:
     """The places of durations from the same start, in their order."""
     measured = [_measured(schedule, run, argument, value, begin) for value in values]
-    marks = [run.at(schedule.interval, begin, length, clock) for length, clock, _ in measured]
+    marks = [run.at(schedule.counts, begin, length, clock) for length, clock, _ in measured]
     if run.since or run.trial:  # the pace has changed, and with it perhaps the order of durations by different clocks
         return tuple(max(marks[: i + 1], key=lambda mark: (mark.planned, mark.made)) for i in range(len(marks)))
     exact = [each for _, _, each in measured]
@@ -100,14 +104,14 @@ def _measured(
     schedule: LRSchedule, run: Run, argument: str, value: int | str, start: Mark | None
 ) -> tuple[int, int, Fraction]:
     """A duration in whole intervals, the clock by which it goes, and its exact length."""
-    interval = schedule.interval
+    interval = schedule.counts
     if run.alone and isinstance(value, str):
         raise open_duration(schedule, argument)
     value = checks.duration(schedule, argument, value, at_least=0)  # a user's own schedule may not have looked
     measured = run.length(value, interval, start)
     if measured is None:
-        recurs = run.pace is not None and start is None
-        why = "the number of steps an epoch changes, or has changed" if recurs else run.unknown
+        recurs = run.pace is not None and start is None and {interval, _unit(value)} == {"epoch", "step"}
+        why = "the number of steps an epoch changes, or has changed" if recurs else run.why_not(value, interval)
         raise refusal(
             schedule,
             f"'{argument}' is {value!r}, which the Trainer cannot turn into {interval}s: {why}."
@@ -132,6 +136,6 @@ def _too_fine(schedule: LRSchedule, argument: str, value: int | str, exact: Frac
     near = " or ".join(str(n) if several else f"{argument}={n}" for n in (int(exact), int(exact) + 1) if n)
     return refusal(
         schedule,
-        f"'{argument}' must be a whole number of {schedule.interval}s, got {value!r}, which is {float(exact):g}"
-        f" {schedule.interval}s in this run. Pass {near}, or interval='step'.",
+        f"'{argument}' must be a whole number of {schedule.counts}s, got {value!r}, which is {float(exact):g}"
+        f" {schedule.counts}s in this run. Pass {near}, or interval='step'.",
     )

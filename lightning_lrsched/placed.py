@@ -74,6 +74,11 @@ class Placed:
     def own_active(self, position: Position) -> dict[Placed, int]:
         return dict.fromkeys(self.leaves(), max(position[self.clock] - self._begin_t, 0))
 
+    def notes(self, base: float) -> list[str]:
+        """What the start of a fit is to tell."""
+        note = self.schedule.note(base)
+        return [f"{type(self.schedule).__name__}: {note}."] if note else []
+
     def by_plan(self) -> bool:
         """Whether a change of pace concerns it."""
         return PLANNED in (self.clock, self._warmup_clock)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class CommonArguments(TypedDict, total=False):
     """The keyword arguments that every schedule takes; :class:`LRSchedule` explains them."""
 
-    interval: Interval
+    interval: Interval | None
     warmup: int | str
     warmup_start_factor: float | None
     optimizer: int | str | None
@@ -89,7 +89,7 @@ class LRSchedule(LRCallback, ABC):
     def __init__(
         self,
         *,
-        interval: Interval = "epoch",
+        interval: Interval | None = None,
         warmup: int | str = 0,
         warmup_start_factor: float | None = None,
         optimizer: int | str | None = None,
@@ -226,7 +226,7 @@ class LRSchedule(LRCallback, ABC):
 
     def curve(self, label: str, lrs: list[float], steps_per_epoch: int | None) -> Curve:
         """A preview's values over the epochs."""
-        if self.interval == "epoch":
+        if self.counts == "epoch":
             return stairs(label, lrs)
         return Curve(label, [step / cast(int, steps_per_epoch) for step in range(len(lrs))], lrs)
 
@@ -261,22 +261,26 @@ class LRSchedule(LRCallback, ABC):
         """The intervals of a run, and the schedule as it would begin that run."""
         epochs = checks.whole(self, "epochs", epochs, at_least=1)
         pace = None
-        if steps_per_epoch is not None or self.interval == "step":
+        if steps_per_epoch is not None or self.counts == "step":
             pace = Pace(((0, checks.whole(self, "steps_per_epoch", steps_per_epoch, at_least=1)),))
         run = Run(epochs, None, pace, "steps_per_epoch is not given")
         placed = self.place(run)
         for leaf in placed.leaves():
             leaf.reactive.memory = type(leaf.reactive.memory)()  # the copy's own: the schedule's stays as it is
-        return range(cast(Mark, run.end(self.interval)).planned), placed
+        return range(cast(Mark, run.end(self.counts)).planned), placed
 
     # ---- in a run
 
-    def place(self, run: Run, start: Mark = START, end: Mark | None = None) -> Placed:
-        """A copy with its durations in intervals, for a schedule at ``start`` that has until ``end``, or the run's."""
-        begin = warmup_end(self, run, start)
-        found = self.spans(run, begin, end)
-        clock = max((span.clock for span in found.values()), default=MADE)
+    def place(self, run: Run, start: Mark = START, end: Mark | None = None, interval: Interval | None = None) -> Placed:
+        """A copy with its durations in intervals, for a schedule at ``start`` that has until ``end``, or the run's.
+
+        ``interval`` is that of its whole.
+        """
         twin = self.twin()
+        twin.interval = interval or self.interval
+        begin = warmup_end(twin, run, start)
+        found = twin.spans(run, begin, end)
+        clock = max((span.clock for span in found.values()), default=MADE)
         twin.warmup = begin[begin.clock] - start[begin.clock]
         for argument, span in found.items():
             setattr(twin, argument, span.intervals(begin, clock))
@@ -288,6 +292,10 @@ class LRSchedule(LRCallback, ABC):
     def stand(self, run: Run, start: Mark, begin: Mark, clock: int, found: dict[str, Span], end: Mark | None) -> Placed:
         """How a copy that has its durations in intervals stands in the run."""
         return Placed(self, start, begin, clock)
+
+    def note(self, base: float) -> str:
+        """What the start of a fit is to tell of the schedule; nothing, as a rule."""
+        return ""
 
     def reactive(self) -> list[Reactive]:
         return [self] if isinstance(self, Reactive) else []

@@ -12,6 +12,7 @@ from torch.optim import lr_scheduler as native
 from lightning_lrsched import (
     REX,
     BackOffOnSpike,
+    BatchSizeScaling,
     Constant,
     CooldownOnPlateau,
     CosineAnnealing,
@@ -73,6 +74,8 @@ def product(interval: Any = "epoch", **common: Any) -> LRSchedule:
 
 CASES = (
     Case("back-off", partial(BackOffOnSpike, hold=2, recovery=2, window=2), {0: 1, 99: 1}),
+    Case("batch-size", partial(BatchSizeScaling, 256, batch_size=64), {0: 0.25, 99: 0.25}),
+    Case("batch-size-sqrt", partial(BatchSizeScaling, 256, "sqrt", batch_size=64), {0: 0.5, 99: 0.5}),
     Case("constant", partial(Constant, 0.5, 2), {0: 0.5, 1: 0.5, 2: 1, 9: 1}, lambda o: native.ConstantLR(o, 0.5, 2)),
     Case("cooldown", partial(CooldownOnPlateau, 4), {}),
     Case("cooldown-length", partial(CooldownOnPlateau, 10, t_max=12), {0: 1, 2: 1, 3: 0.9, 7: 0.5, 12: 0, 13: 0}),

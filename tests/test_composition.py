@@ -227,7 +227,7 @@ def test_composites_refuse_parts_that_do_not_fit() -> None:
     step = StepDecay(1, interval="step")
     for parts, milestones, message in [
         ([StepDecay(1)], [], "SequentialSchedule: 'parts' must be a list of two or more schedules, got"),
-        ([StepDecay(1), step], [1], "'parts' must be schedules with interval='epoch', as their whole has (durations"),
+        ([StepDecay(1), step], [1], "'parts' must be schedules with interval='epoch', as their whole has, or none"),
         ([StepDecay(1), StepDecay(1, optimizer=0)], [1], "'parts' must be schedules without optimizer, param_groups,"),
         ([StepDecay(1), OneCycle(momentum=(0.1, 0.2))], [1], "'parts' must be schedules that leave the momentum alone"),
         ([ReduceOnPlateau(), StepDecay(1)], [1], "'parts' must be schedules of which only the last monitors a metric"),

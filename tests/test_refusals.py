@@ -189,19 +189,21 @@ VALUES: list[tuple[Callable[[], LRSchedule], str]] = [
     (lambda: StepDecay(True), "StepDecay: 'step_size' must be a positive integer, got True."),
     (
         lambda: StepDecay("5"),
-        "StepDecay: 'step_size' must be a duration such as '5 epochs', '500 steps' or '10%', got '5'.",
+        "StepDecay: 'step_size' must be a duration such as '5 epochs', '500 steps', '9_000 samples' or '10%', got '5'.",
     ),
     (lambda: StepDecay(1, 0), "StepDecay: 'gamma' must be a number in (0, 1], got 0."),
     (lambda: StepDecay(1, 1.1), "StepDecay: 'gamma' must be a number in (0, 1], got 1.1."),
     (lambda: StepDecay(1, float("nan")), "StepDecay: 'gamma' must be a number in (0, 1], got nan."),
     (
         lambda: StepDecay(1, interval="steps"),  # type: ignore[arg-type]
-        "StepDecay: 'interval' must be 'epoch' or 'step', got 'steps'.",
+        "StepDecay: 'interval' must be 'epoch', 'step', 'second', a function of the Trainer or its import name, or None"
+        " (as its whole), got 'steps'.",
     ),
     (lambda: StepDecay(1, warmup=-1), "StepDecay: 'warmup' must be an integer >= 0, got -1."),
     (
         lambda: StepDecay(1, warmup="a while"),
-        "StepDecay: 'warmup' must be a duration such as '5 epochs', '500 steps' or '10%', got 'a while'.",
+        "StepDecay: 'warmup' must be a duration such as '5 epochs', '500 steps', '9_000 samples' or '10%',"
+        " got 'a while'.",
     ),
     (
         lambda: StepDecay(1, warmup_start_factor=2),

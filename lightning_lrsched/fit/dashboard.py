@@ -54,7 +54,7 @@ def _layout(keys: list[str]) -> dict[str, dict[str, list[Any]]]:
 
 def _picture(schedule: Schedule, values: Values) -> Any:
     """The planned curve of the highest and the lowest base value, over the run; None: it cannot be drawn."""
-    end = values.progress.run.end(schedule.interval)
+    end = values.progress.run.end(schedule.counts)
     bases = {base for groups in values.driven for base in groups.bases}
     record = schedule.record
     another = record.restart is not None or len(values.progress.run.knots) > 1 or bool(schedule.journal)
@@ -75,8 +75,8 @@ def _curves(schedule: Schedule, values: Values, bases: list[float], total: int) 
     columns = [values.placed.moment((t, t), set(bases)).of(bases) for t in places]
     pace = values.progress.run.pace
     x: list[float] = list(places)
-    xlabel: str = schedule.interval
-    if schedule.interval == "epoch":  # each value holds for its epoch
+    xlabel: str = schedule.counts
+    if schedule.counts == "epoch":  # each value holds for its epoch
         x = [float(edge) for t in places for edge in (t, min(t + places.step, total))]
         columns = [column for column in columns for _ in range(2)]
         if pace is not None:

@@ -42,6 +42,8 @@ class Fit:
         self._found = rivals.found(trainer)
         self._reactions = Reactions(schedule, trainer, self.values) if schedule.reactive() else None
         self._hooks: list[RemovableHandle] = []
+        # whether a value may change inside an accumulation window, which is to have one
+        self._restless = bool(schedule.reactive()) or schedule.counts in ("second", "interval")
         self._first_batch = True  # of an epoch, or of what is left of one after a restart
         self._epoch_began = False
         self._edited = False  # whether other code's edit of a value was told
@@ -74,6 +76,8 @@ class Fit:
                 groups.hold()
         else:
             self.values.apply()
+        for note in self.values.placed.notes(max((base for g in self.values.driven for base in g.bases), default=0.0)):
+            rank_zero_info(note)
         since = "the checkpoint" if schedule.restored else "the last fit"
         changes.tell(schedule, self.values, schedule.changes, since, before)
         schedule.changes.clear()
@@ -115,6 +119,8 @@ class Fit:
         self.stale = False
         self.values.placed = self.schedule.place(self.values.progress.run)
         self.schedule.record.lengths = self.values.placed.lengths()
+        for groups in self.values.driven:
+            groups.position = None  # its value may be another now
 
     def end(self) -> None:
         """The last batch is done."""
@@ -128,6 +134,8 @@ class Fit:
         self.values.publish()
 
     def close(self) -> None:
+        if self.started:
+            self.values.progress.note_time()
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
@@ -155,7 +163,7 @@ class Fit:
             self.stale |= self.values.progress.arrive(batch_idx)
         if self.stale:
             self._place()
-        if not (self._reactions is not None and window_open(self._trainer, batch_idx)):
+        if not (self._restless and window_open(self._trainer, batch_idx)):
             if self._reactions is not None:
                 self._reactions.restore()
             self.values.apply()
@@ -176,12 +184,12 @@ class Fit:
             self.schedule.record.skipped += scale < self._scale
             self._scale = scale
         self.values.log_point()
-        if self._reactions is not None and self.schedule.interval == "step":
+        if self._reactions is not None and self.schedule.counts != "epoch":
             self._reactions.tick()
 
     def epoch_ends(self) -> None:
         self._check(Monitor.epoch_ends)
-        if self._reactions is not None and self.schedule.interval == "epoch":
+        if self._reactions is not None and self.schedule.counts == "epoch":
             self._reactions.tick(ahead=1)
         self.values.publish()
 
@@ -209,10 +217,12 @@ class Fit:
             if groups.optimizer is optimizer and reactions.gradient(optimizer):
                 self.values.rewrite()
 
-    def note_waiting(self) -> None:
-        """Put into the memory what a checkpoint of now must hold, for no judgement has seen it yet."""
-        if self._reactions is not None and self.started:
-            self._reactions.note_waiting()
+    def note(self) -> None:
+        """Put into record and memory what a checkpoint of now must hold: the time, and values not yet judged."""
+        if self.started:
+            self.values.progress.note_time()
+            if self._reactions is not None:
+                self._reactions.note_waiting()
 
     def _check(self, look: Callable[[Monitor], float | None], epochs_ago: int = 0) -> None:
         """Let a schedule that reacts judge its metrics; those that come late are of the epoch that has ended."""
@@ -233,6 +243,7 @@ class Fit:
             return
         record.restart = (trainer.current_epoch, trainer.global_step - record.skipped, suggestion)
         record.run = record.timed_from = None
+        record.begun_at = self.values.progress.clock()
         record.late.clear()
         schedule.begin_anew()
         self._enter()

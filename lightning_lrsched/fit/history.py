@@ -21,6 +21,9 @@ class Record:
     logged: int = -1  # the last x of the loggers
     late: dict[int, dict[int, LateGroup]] = field(default_factory=dict)  # by optimizer and group
     restart: tuple[int, int, float] | None = None  # epoch, step and base LR at which an LR finder began it anew
+    reading: int = 0  # the last of a clock of one's own
+    seconds: float = 0.0  # that were trained, in earlier processes too
+    begun_at: int = 0  # the reading of the clock at which an LR finder began it anew
     timed_from: tuple[int, float] | None = None  # interval and seconds from which the pace of the time is measured
     yielded: dict[int, str] = field(default_factory=dict)  # optimizers whose LR another scheduler has taken over
     bases: dict[int, tuple[float, float]] = field(default_factory=dict)  # lowest and highest base value, by optimizer

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from time import monotonic
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.combined_loader import CombinedLoader
 
 from ..formula.timeline import Pace, Run
 from .callbacks import callbacks_of, is_a
@@ -24,20 +26,48 @@ def run_of(trainer: Trainer) -> Run:
     """What the Trainer knows of the run's length."""
     epochs = None if trainer.max_epochs in (None, -1) else trainer.max_epochs
     steps = None if trainer.max_steps == -1 else trainer.max_steps
+    run = Run(epochs, steps, seconds=_seconds(trainer), ranks=_ranks(trainer))
     if not trainer.lightning_module.automatic_optimization:
         why = "in manual optimization only the module knows how often an optimizer steps"
         if len(trainer.optimizers) > 1 and steps is not None:  # max_steps adds up all optimizers
-            epochs = steps = None
-        return Run(epochs, steps, None, why)
-    batches = trainer.num_training_batches
-    if math.isinf(batches):
-        return Run(epochs, steps, None, "the training data has no length")
+            run = replace(run, epochs=None, steps=None)
+        return replace(run, unknown=why, no_samples=why)
     several: list[Any] = [c for c in callbacks_of(trainer) if is_a(c, "GradientAccumulationScheduler")]
     factors = several[0].scheduling if several else {0: trainer.accumulate_grad_batches}
-    trial = bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
-    pace = Pace(tuple((epoch, updates_in(trainer, int(batches), n)) for epoch, n in sorted(factors.items())))
-    why = "neither max_epochs nor max_steps is set"
-    return Run(epochs, steps, Pace(pace.onwards(0)), why, trial=trial)
+    batch, batches, why = _batch(trainer), trainer.num_training_batches, "the training data has no length"
+    unsized = "" if batch else "the batch size of the training data is not known"
+    run = replace(run, batch=batch, windows=tuple(sorted(factors.items())), no_samples=unsized or why)
+    if math.isinf(batches):
+        return replace(run, unknown=why)
+    pace = Pace(tuple((epoch, updates_in(trainer, int(batches), n)) for epoch, n in run.windows))
+    return replace(
+        run,
+        pace=Pace(pace.onwards(0)),
+        unknown="neither max_epochs nor max_steps is set",
+        samples=batch and batch * int(batches),
+        trial=bool(trainer.fast_dev_run),  # type: ignore[attr-defined]
+    )
+
+
+def _seconds(trainer: Trainer) -> int | None:
+    """The ``max_time`` of the Trainer, or of the Timer that ends the run first."""
+    timers: list[Any] = [callback for callback in callbacks_of(trainer) if is_a(callback, "Timer")]
+    limits = [timer.time_remaining() + timer.time_elapsed() for timer in timers if timer.time_remaining() is not None]
+    return round(min(limits)) if limits else None
+
+
+def _batch(trainer: Trainer) -> int | None:
+    """Samples of one batch of the training data, over all ranks; None where the loaders do not tell, or disagree."""
+    loaders: list[Any] = CombinedLoader(trainer.train_dataloader, "min_size").flattened
+    sizes = {getattr(loader, "batch_size", None) for loader in loaders}
+    (size,) = sizes if len(sizes) == 1 else (None,)
+    return size * _ranks(trainer) if isinstance(size, int) else None
+
+
+def _ranks(trainer: Trainer) -> int:
+    """The data-parallel size."""
+    sampler: dict[str, Any] = getattr(trainer.strategy, "distributed_sampler_kwargs", None) or {}
+    return int(sampler.get("num_replicas", 1))
 
 
 def window_open(trainer: Trainer, done: int) -> bool:
@@ -58,7 +88,9 @@ class Progress:
     def __init__(self, trainer: Trainer, schedule: Schedule) -> None:
         self._trainer = trainer
         self._schedule = schedule  # whose record may be replaced during the fit, by a search for the LR
-        self._by_epoch = schedule.interval == "epoch"
+        self._by_epoch = schedule.counts == "epoch"
+        self._by_step = schedule.counts == "step"
+        self._started = monotonic()
         self.manual = not trainer.lightning_module.automatic_optimization
         # counts the Trainer's updates: trainer.global_step is six properties further away
         self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
@@ -84,8 +116,29 @@ class Progress:
         restart = self._record.restart
         return self._trainer.current_epoch if restart is None else self._trainer.current_epoch - restart[0]
 
+    def clock(self) -> int:
+        """The reading of the schedule's own clock, or of rank zero's watch."""
+        if self._schedule.counts == "interval":
+            return self._schedule.reading(self._trainer)
+        if self._schedule.counts != "second":
+            return 0
+        seconds = int(self._record.seconds + monotonic() - self._started)
+        several = self._trainer.world_size > 1
+        return (
+            int(self._trainer.strategy.broadcast(seconds)) if several and self._schedule.counts == "second" else seconds
+        )
+
+    def note_time(self) -> None:
+        """Add the time of this process to the record, where it counts."""
+        if self._schedule.counts == "second":
+            now = monotonic()
+            self._record.seconds, self._started = self._record.seconds + now - self._started, now
+
     def now(self, index: int) -> Position:
-        made = self.epoch() if self._by_epoch else self.steps(index)
+        if self._by_step:
+            made = self.steps(index)
+        else:
+            made = self.epoch() if self._by_epoch else self.clock() - self._record.begun_at
         return (made, math.floor(self.run.planned(made))) if self._parted else (made, made)
 
     def measure(self) -> tuple[Run, Run] | None:
@@ -101,7 +154,7 @@ class Progress:
         made = self.steps(0)
         unknown = before is None or before.pace is None
         self._record.run = run = self._entered(now, made) if before is None or unknown else before.goes_on_as(now, made)
-        self._parted = not self._by_epoch and len(run.knots) > 1
+        self._parted = self._by_step and len(run.knots) > 1
         self._arriving = run.pace is not None and (
             run.knots != (now if before is None or unknown else before).knots or self._other_epoch(shape)
         )
@@ -155,7 +208,7 @@ class Progress:
     def _spread(self, updates: int, epoch: int) -> bool:
         before, self._arriving = self.run, False
         self._record.run = before.spread(self.steps(0), updates, epoch)
-        self._parted = not self._by_epoch and len(self.run.knots) > 1
+        self._parted = self._by_step and len(self.run.knots) > 1
         return self.run is not before
 
 

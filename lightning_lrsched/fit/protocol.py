@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from lightning.pytorch import Trainer
+
 from ..formula.curves import Moment
 from ..formula.decisions import Decision
-from ..formula.durations import Interval
+from ..formula.durations import Unit
 from ..formula.memory import Reactive
 from ..formula.timeline import Run
 from .history import Record
@@ -33,6 +35,7 @@ class Placed(Protocol):
     def leaves(self) -> Sequence[Leaf]: ...
     def active(self, position: Position) -> dict[Any, int]: ...
     def by_plan(self) -> bool: ...
+    def notes(self, base: float) -> list[str]: ...
     def lengths(self) -> dict[str, Any]: ...
     def values(self, positions: Iterable[Position], bases: list[float]) -> list[list[float]]: ...
 
@@ -40,7 +43,6 @@ class Placed(Protocol):
 class Schedule(Owner, Protocol):
     """A schedule among the Trainer's callbacks."""
 
-    interval: Interval
     log_lr: bool
     prog_bar: bool
     journal: list[Decision]
@@ -50,7 +52,10 @@ class Schedule(Owner, Protocol):
     fit: Any
 
     @property
+    def counts(self) -> Unit: ...
+    @property
     def state_key(self) -> str: ...
+    def reading(self, trainer: Trainer) -> int: ...
     def floor(self) -> tuple[str, float]: ...
     def reactive(self) -> list[Reactive]: ...
     def place(self, run: Run) -> Placed: ...

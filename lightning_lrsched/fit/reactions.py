@@ -78,7 +78,7 @@ class Reactions:
         new = [(i, value) for i, value in seen if value is not None]
         if not new or not self._driven:
             return False
-        ago = epochs_ago if self._owner.interval == "epoch" else 0
+        ago = epochs_ago if self._owner.counts == "epoch" else 0
         positions = [(made - ago, planned - ago) for made, planned in self._positions()]
         bases = {base for groups in self._driven for base in groups.distinct}
         leaves = self._values.placed.leaves()
@@ -191,7 +191,7 @@ def _refuse(schedule: Reactive, owner: Schedule, trainer: Trainer, driven: int) 
     """What cannot be told apart, or not be kept, in this fit; of a part, the whole is what can be changed."""
     automatic = trainer.lightning_module.automatic_optimization
     several = f"there are {len(trainer.optimizers)} optimizers"
-    if not automatic and driven > 1 and (schedule.watch or (schedule.tells_time and owner.interval == "step")):
+    if not automatic and driven > 1 and (schedule.watch or (schedule.tells_time and owner.counts == "step")):
         whole = "it" if isinstance(owner, Reactive) else f"its whole, the {type(owner).__name__},"
         raise refusal(schedule, f"{several}, and each counts its own steps. Give {whole} one, by optimizer=<index>.")
     if schedule.watch == "loss" and len(trainer.optimizers) > 1:

@@ -35,7 +35,7 @@ def count_updates(
         found_inf = getattr(optimizer, "found_inf", None)  # what a GradScaler tells a fused optimizer
         if found_inf is None or not found_inf.item():
             schedule.record.updates[index] += 1
-            if schedule.interval == "step":
+            if schedule.counts == "step":
                 values.write(groups, values.progress.now(index))
 
     optimizer = groups.optimizer

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from functools import cache
 from numbers import Integral, Real
-from typing import NoReturn
+from pkgutil import resolve_name
+from typing import Any, NoReturn
 
 from .durations import parse
 
@@ -49,7 +51,7 @@ def duration(owner: object, argument: str, value: object, *, at_least: int = 1, 
         return whole(owner, argument, value, at_least=at_least, or_none=or_none)
     parsed = parse(value)
     if parsed is None or (parsed[0] == 0 and at_least > 0):
-        refuse(owner, argument, "a duration such as '5 epochs', '500 steps' or '10%'", value)
+        refuse(owner, argument, "a duration such as '5 epochs', '500 steps', '9_000 samples' or '10%'", value)
     return value
 
 
@@ -61,6 +63,25 @@ def positions(owner: object, argument: str, value: object, *, at_least: int = 1)
     if all(isinstance(each, int) for each in found) and list(found) != sorted(set(found)):
         refuse(owner, argument, "strictly rising", value)
     return found
+
+
+def interval(owner: object, argument: str, value: object) -> Any:
+    """What a schedule counts: a word, a function, or the name to import one by."""
+    if value is None or value in ("epoch", "step", "second") or callable(value):
+        return value
+    if isinstance(value, str) and "." in value and callable(imported(value)):
+        return value
+    rule = "'epoch', 'step', 'second', a function of the Trainer or its import name, or None (as its whole)"
+    refuse(owner, argument, rule, value)
+
+
+@cache
+def imported(name: str) -> object:
+    """What a dotted name stands for; None: nothing."""
+    try:
+        return resolve_name(name)
+    except (ImportError, AttributeError, ValueError):
+        return None
 
 
 def choice(owner: object, argument: str, value: object, allowed: tuple[str, ...]) -> str:

@@ -41,7 +41,7 @@ class Reactive(ABC):
     #: whether the weights of the best check come back at a decision
     restore_best: bool = False
     #: the arguments that give the memory its meaning: under others it begins anew
-    meaning: ClassVar[tuple[str, ...]] = ("interval",)
+    meaning: ClassVar[tuple[str, ...]] = ()
     #: the fields of the memory that are a ``t``
     places: ClassVar[tuple[str, ...]] = ()
 
@@ -51,14 +51,14 @@ class Reactive(ABC):
         """Empty the memory, which stays the same object: copies that stand in a run share it."""
         self._set(type(self.memory)())
 
-    def remembered(self) -> dict[str, Any]:
+    def remembered(self, unit: str) -> dict[str, Any]:
         """What a checkpoint keeps: the memory, and what it means."""
         memory = {k: v for k, v in vars(self.memory).items() if k != "kept" or self.restore_best}
-        return {"kind": type(self).__name__, "meaning": self._meaning(), "memory": memory}
+        return {"kind": type(self).__name__, "meaning": self._meaning(unit), "memory": memory}
 
-    def other_meaning(self, remembered: dict[str, Any]) -> dict[str, tuple[object, object]]:
+    def other_meaning(self, remembered: dict[str, Any], unit: str) -> dict[str, tuple[object, object]]:
         """The arguments that gave another memory another meaning, then and now."""
-        then, now = remembered["meaning"], self._meaning()
+        then, now = remembered["meaning"], self._meaning(unit)
         return {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name]}
 
     def remember(self, remembered: dict[str, Any]) -> None:
@@ -69,8 +69,9 @@ class Reactive(ABC):
     def _set(self, memory: Memory) -> None:
         vars(self.memory).update(vars(memory))
 
-    def _meaning(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.meaning}
+    def _meaning(self, unit: str) -> dict[str, Any]:
+        """``unit`` is what the schedule counts, or its whole."""
+        return {"interval": unit} | {name: getattr(self, name) for name in self.meaning}
 
     def move(self, ratio: float) -> None:
         """The pace has changed: a place in the curve is now ``ratio`` times as far from its start."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from math import ceil, floor
 from typing import Any, NamedTuple
 
-from .durations import Interval, parse
+from .durations import Unit, parse
 
 MADE, PLANNED = 0, 1
 MOST_KNOTS = 50  # of the past; what began before them lies about where it lay
@@ -94,7 +94,9 @@ def _along(xs: Sequence[Number], ys: Sequence[Number], x: Number) -> Number:
 class Run:
     """What is known of a run's length, and how its clocks lie: ``knots`` are places by (made, planned), in updates.
 
-    ``epochs`` and ``steps`` are its two limits; None is what cannot be known, and ``unknown`` says why. ``since`` is
+    ``epochs``, ``steps`` and ``seconds`` are its limits; None is what cannot be known, and ``unknown`` says why. An
+    epoch has ``samples``, and where that is unknown ``no_samples`` says why. ``windows`` are the batches that make an
+    update, by epoch, and ``batch`` the samples of one batch of the loader, over all ``ranks``. ``since`` is
     the epoch of the last change of pace. ``alone``: there is no run at all, and durations with a unit stay open;
     ``trial``: it is too short for the order of its durations to mean anything.
     """
@@ -105,6 +107,12 @@ class Run:
     unknown: str = ""
     knots: tuple[tuple[Number, Number], ...] = ((0, 0),)
     since: Number = 0
+    seconds: int | None = None
+    samples: int | None = None
+    no_samples: str = ""
+    batch: int | None = None
+    ranks: int = 1
+    windows: tuple[tuple[int, int], ...] = ((0, 1),)
     alone: bool = False
     trial: bool = False
 
@@ -122,7 +130,7 @@ class Run:
         mades, ends = self._columns
         return mades[ends.index(planned)] if planned in ends else _along(ends, mades, planned)
 
-    def at(self, interval: Interval, start: Mark, length: int, clock: int) -> Mark:
+    def at(self, interval: Unit, start: Mark, length: int, clock: int) -> Mark:
         """The place ``length`` intervals after ``start``, by ``clock``."""
         if interval != "step":
             return Mark(start.made + length, start.planned + length, clock)
@@ -134,10 +142,12 @@ class Run:
 
     # ---- durations
 
-    def end(self, interval: Interval) -> Mark | None:
+    def end(self, interval: Unit) -> Mark | None:
         """Where the earlier of the two limits ends the run; epochs are rounded up."""
         pace, steps, epochs = self.pace, self.steps, self.epochs
-        if pace is None and (epochs is not None if interval == "step" else steps is not None):
+        if interval in ("second", "interval"):
+            return None if interval == "interval" or self.seconds is None else Mark(self.seconds, self.seconds)
+        if pace is None and steps is not None and interval == "epoch":
             return None
         if interval == "epoch":
             by_steps = None if steps is None or pace is None else ceil(pace.epochs(self.planned(steps)))
@@ -149,7 +159,7 @@ class Run:
             ends.append(Mark(ceil(self.made(planned)), planned, PLANNED))
         return min(ends, key=lambda end: end.made, default=None)
 
-    def length(self, duration: int | str, interval: Interval, start: Mark | None) -> tuple[Fraction, int] | None:
+    def length(self, duration: int | str, interval: Unit, start: Mark | None) -> tuple[Fraction, int] | None:
         """``duration`` from ``start`` on, in intervals, and by which clock; None where it cannot be told.
 
         ``start=None`` is a duration that recurs, such as a cycle: it has one length only at an even pace.
@@ -165,7 +175,11 @@ class Run:
         if unit == "%":
             end = self.end(interval)
             return None if end is None else (amount * end[end.clock] / 100, end.clock)
-        if self.pace is None:
+        if unit == "sample" and self.samples:
+            amount, unit = amount / self.samples, "epoch"
+            if interval == "epoch":
+                return amount, MADE
+        if self.pace is None or unit not in ("epoch", "step") or interval not in ("epoch", "step"):
             return None
         if start is None:
             rates = self.pace.onwards(self.since)
@@ -177,6 +191,17 @@ class Run:
             return self.pace.steps(self.pace.epochs(begin) + amount) - begin, PLANNED
         made = self.made(self.pace.steps(begin)) + amount
         return self.pace.epochs(self.planned(made)) - begin, MADE
+
+    def why_not(self, duration: int | str | None, interval: Unit) -> str:
+        """Why a duration cannot be told."""
+        unit = parse(duration) if isinstance(duration, str) else None
+        if interval == "interval":
+            return "how many there are only the function of its interval knows"
+        if unit and unit[1] == "second" and interval != "second":
+            return "only interval='second' counts time"
+        if interval == "second":
+            return "max_time is not set" if unit is None or unit[1] == "%" else "interval='second' counts time"
+        return self.no_samples if unit and unit[1] == "sample" and not self.samples else self.unknown
 
     # ---- a run that goes on
 

@@ -140,6 +140,11 @@ def _refuse_unforeseeable(callbacks: Iterable[Callback], model: LightningModule)
             "in manual optimization only the module knows how often an optimizer steps. Use"
             " schedule.preview(epochs, steps_per_epoch, base_lr) of each schedule."
         )
+    for schedule in (callback for callback in callbacks if isinstance(callback, LRSchedule)):
+        if schedule.counts in ("second", "interval"):
+            raise _refusal(
+                f"{type(schedule).__name__} counts by a clock that only the fit shows. Take it off to preview."
+            )
     for name in _UNFORESEEABLE:
         if any(is_a(callback, name) for callback in callbacks):
             raise _refusal(f"{name} changes LRs or groups in ways that only the fit shows. Take it off to preview.")
@@ -193,7 +198,7 @@ def _foreseen(trainer: Trainer) -> dict[str, list[float]]:
     """Everything is in place for the first batch: what each update of the run will find."""
     fits = [(s, s.fit) for s in callbacks_of(trainer) if isinstance(s, LRSchedule) and s.fit is not None]
     run = run_of(trainer)
-    epochs = _epochs_of_updates(trainer, run, any(schedule.interval == "epoch" for schedule, _ in fits))
+    epochs = _epochs_of_updates(trainer, run, any(schedule.counts == "epoch" for schedule, _ in fits))
     found: dict[str, list[float]] = {}
     scheduled = [config.scheduler.optimizer for config in trainer.lr_scheduler_configs]
     for names, optimizer in zip(group_names(trainer.optimizers, "lr"), trainer.optimizers, strict=True):
@@ -204,7 +209,7 @@ def _foreseen(trainer: Trainer) -> dict[str, list[float]]:
         placed = fit.values.placed
         for groups in fit.values.driven:
             made, planned = fit.values.progress.now(groups.index)
-            passed = [epoch - epochs[0] for epoch in epochs] if schedule.interval == "epoch" else range(len(epochs))
+            passed = [epoch - epochs[0] for epoch in epochs] if schedule.counts == "epoch" else range(len(epochs))
             positions = [(made + ahead, planned + ahead) for ahead in range(passed[-1] + 1)]
             curves = {groups.hyperparameter: placed.values(positions, groups.bases)}
             if schedule.momentum is not None:

@@ -139,11 +139,11 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
     def _begin_decay(self, t: int, reason: str) -> Reaction:
         self.memory.began = t
         decay = self.length("decay")
-        return Reaction(f"{reason}; decays over {decay} {self.interval}s, then stops", at=t + decay)
+        return Reaction(f"{reason}; decays over {decay} {self.counts}s, then stops", at=t + decay)
 
     def spans(self, run: Run, begin: Mark, end: Mark | None) -> dict[str, Span]:
         found = super().spans(run, begin, end)
-        last = run.end(self.interval) if end is None else end
+        last = run.end(self.counts) if end is None else end
         if self.t_max is None and last is not None:
             found["t_max"] = until(last, begin)._replace(clock=found["decay"].clock)  # the decay is all that moves
         return found

@@ -37,7 +37,7 @@ class Checks(Memory):
 class PlateauDetector(Reactive):
     """Counts the checks of a metric that bring no improvement; its subclass says what follows."""
 
-    meaning: ClassVar[tuple[str, ...]] = ("interval", "monitor", "mode", "smoothing")
+    meaning: ClassVar[tuple[str, ...]] = ("monitor", "mode", "smoothing")
 
     monitor: str
     memory: Checks

@@ -78,7 +78,7 @@ class BackOffOnSpike(Reactive, LRSchedule):
 
     periods = ("hold", "recovery")
     from_zero = ("warmup", "recovery")
-    meaning = ("interval", "watch")
+    meaning = ("watch",)
     places = ("spiked",)
 
     memory: SpikeMemory

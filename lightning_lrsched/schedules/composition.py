@@ -25,6 +25,9 @@ class _Whole(Placed):
     def leaves(self) -> list[Placed]:
         return [leaf for part in self.parts for leaf in part.leaves()]
 
+    def notes(self, base: float) -> list[str]:
+        return [note for part in self.parts for note in part.notes(base)]
+
     def by_plan(self) -> bool:
         return super().by_plan() or any(part.by_plan() for part in self.parts)
 
@@ -82,8 +85,9 @@ class _Composite(LRSchedule):
         self.parts = tuple(parts)
         super().__init__(**common)
         for part in self.parts:
-            if part.interval != self.interval:
-                rule = f"schedules with interval={self.interval!r}, as their whole has (durations keep their own unit)"
+            if part.interval not in (None, self.interval or "epoch"):
+                whole = self.interval or "epoch"
+                rule = f"schedules with interval={whole!r}, as their whole has, or none (durations keep their own unit)"
                 checks.refuse(self, "parts", rule, part)
             if (part.optimizer, part.param_groups, part.hyperparameter) != (None, None, "lr") or part.replace_scheduler:
                 rule = "schedules without optimizer, param_groups, hyperparameter and replace_scheduler of their own"
@@ -160,7 +164,7 @@ class SequentialSchedule(_Composite):
         placed = _Sequence(self, start, begin, clock)
         placed.starts = found["milestones"].marks
         stretches = zip(self.parts, [begin, *placed.starts], [*placed.starts, end], strict=True)
-        placed.parts = [part.place(run, first, last) for part, first, last in stretches]
+        placed.parts = [part.place(run, first, last, self.interval) for part, first, last in stretches]
         self.parts = tuple(part.schedule for part in placed.parts)
         return placed
 
@@ -191,6 +195,6 @@ class ProductSchedule(_Composite):
 
     def stand(self, run: Run, start: Mark, begin: Mark, clock: int, found: dict[str, Span], end: Mark | None) -> Placed:
         placed = _Product(self, start, begin, clock)
-        placed.parts = [part.place(run, begin, end) for part in self.parts]
+        placed.parts = [part.place(run, begin, end, self.interval) for part in self.parts]
         self.parts = tuple(part.schedule for part in placed.parts)
         return placed

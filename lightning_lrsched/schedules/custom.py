@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from pkgutil import resolve_name
 from typing import cast
 
 from typing_extensions import Unpack
 
 from ..formula import checks
 from ..schedule import CommonArguments, LRSchedule
-
-
-@cache
-def _imported(name: str) -> object:
-    try:
-        return resolve_name(name)
-    except (ImportError, AttributeError, ValueError):
-        return None
 
 
 class CustomSchedule(LRSchedule):
@@ -44,10 +34,10 @@ class CustomSchedule(LRSchedule):
 
     def __init__(self, function: str | Callable[[int, float], float], **common: Unpack[CommonArguments]) -> None:
         super().__init__(**common)
-        if not callable(_imported(function) if isinstance(function, str) else function):
+        if not callable(checks.imported(function) if isinstance(function, str) else function):
             checks.refuse(self, "function", "a function of (t, base_lr), or the name to import one by", function)
         self.function = function
 
     def lr_at(self, t: int, base_lr: float) -> float:
-        function = _imported(self.function) if isinstance(self.function, str) else self.function
+        function = checks.imported(self.function) if isinstance(self.function, str) else self.function
         return cast(Callable[[int, float], float], function)(t, base_lr)

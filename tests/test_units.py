@@ -1,0 +1,354 @@
+"""Time in the units that people think in: shares that round, samples, seconds, a clock of one's own."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
+from models import Recorder, lrs_of_fit, saver, trainer
+from test_edges_of_a_run import Streams
+from torch.utils.data import DataLoader
+
+from lightning_lrsched import (
+    BackOffOnSpike,
+    BatchSizeScaling,
+    Constant,
+    CosineAnnealing,
+    LRSchedule,
+    MultiStepDecay,
+    OneCycle,
+    ProductSchedule,
+    SequentialSchedule,
+    StepDecay,
+    preview_fit,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*changed since the checkpoint")
+
+
+# ---- rounding
+
+
+@pytest.mark.parametrize(
+    ("duration", "steps", "intervals"),
+    [("10%", 1173, 117), ("10%", 5, 1), ("30%", 5, 2), ("1%", 10, 1), ("50%", 3, 2), ("0.5 epochs", 5, 3)],
+)
+def test_a_share_is_rounded_to_the_nearest_halves_up_and_at_least_one(
+    duration: str, steps: int, intervals: int
+) -> None:
+    lrs = StepDecay(duration, 0.5, interval="step").preview(1, steps)
+    assert lrs == [0.5 ** (t // intervals) for t in range(steps)]
+
+
+def test_a_warmup_may_be_rounded_to_nothing() -> None:
+    assert Constant(warmup="4%", interval="step").preview(1, 10) == [1.0] * 10
+    assert Constant(warmup="5%", interval="step").preview(1, 10) == [0.5] + [1.0] * 9
+
+
+def test_what_everyone_writes(tmp_path: Path) -> None:
+    """The README's cosine on 1 173 steps: the ramp takes 117, its last stair is 117 / 118."""
+    lrs = CosineAnnealing(interval="step", warmup="10%").preview(1, 1173)
+    assert (lrs[0], lrs[116], lrs[117]) == (1 / 118, 117 / 118, 1.0)
+    assert lrs[117 + 528] == pytest.approx(0.5)  # half of the 1 056 that are left
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        CosineAnnealing(interval="step", warmup="10%"),
+        CosineAnnealing(warmup="10%"),
+        OneCycle(interval="step", warmup="3%"),
+        SequentialSchedule([Constant(), StepDecay("10%"), CosineAnnealing()], ["20%", "70%"], interval="step"),
+        MultiStepDecay(["10%", "15%"], interval="step"),
+    ],
+)
+def test_a_fast_dev_run_just_runs(schedule: LRSchedule, tmp_path: Path) -> None:
+    assert len(lrs_of_fit(tmp_path, schedule, fast_dev_run=True)) == 1
+
+
+# ---- one interval for all parts
+
+
+def test_parts_count_what_their_whole_counts_at_any_depth(tmp_path: Path) -> None:
+    inner = ProductSchedule([StepDecay(2, 0.5), BackOffOnSpike(window=99)])
+    outer = SequentialSchedule([Constant(0.5), inner], [2], interval="step")
+    assert lrs_of_fit(tmp_path, outer, model=Recorder(batches=6), max_epochs=1) == [0.5, 0.5, 1.0, 1.0, 0.5, 0.5]
+    assert SequentialSchedule([Constant(0.5), StepDecay(1, 0.5)], [2]).preview(4) == [0.5, 0.5, 1.0, 0.5]
+    assert repr(inner) == "ProductSchedule(parts=(StepDecay(step_size=2, gamma=0.5), BackOffOnSpike(window=99)))"
+
+
+def test_an_interval_said_or_left_out_is_no_change(tmp_path: Path, recwarn: Any) -> None:
+    trainer(tmp_path, StepDecay(1, 0.5), saver(tmp_path), max_epochs=1).fit(Recorder(batches=1))
+    fit = trainer(tmp_path, StepDecay(1, 0.5, interval="epoch"), max_epochs=2)
+    fit.fit(Recorder(batches=1), ckpt_path=tmp_path / "1.ckpt")
+    assert not [w for w in recwarn if "changed since" in str(w.message)]
+
+
+# ---- samples: a batch of Recorder's loader has two
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "lrs"),
+    # 6 batches an epoch: 8 samples are 4 batches, or with three of them an update 4 / 6 of 2 updates
+    [(1, [1.0] * 4 + [0.5] * 4 + [0.25] * 4), (3, [1.0, 0.5, 0.25, 0.125])],
+)
+def test_samples_are_batches_are_updates(accumulate: int, lrs: list[float], tmp_path: Path) -> None:
+    schedule = StepDecay("8 samples", 0.5, interval="step")
+    run = {"max_epochs": 2, "accumulate_grad_batches": accumulate}
+    assert lrs_of_fit(tmp_path, schedule, model=Recorder(batches=6), **run) == lrs
+
+
+def test_samples_of_a_schedule_by_epochs(tmp_path: Path) -> None:
+    model = Recorder(batches=1)
+    assert lrs_of_fit(tmp_path, StepDecay("4 samples", 0.5), model=model, max_epochs=4) == [1.0, 1.0, 0.5, 0.5]
+
+
+@pytest.mark.filterwarnings("ignore:When using `Trainer.accumulate_grad_batches != 1.`")
+def test_samples_under_an_accumulation_that_changes(tmp_path: Path) -> None:
+    """Epochs of 4 batches: 4 updates, then 2 each; 16 samples are 2 epochs, the first 6 updates."""
+    model = Recorder(batches=4)
+    schedule = MultiStepDecay(["16 samples"], 0.5, interval="step")
+    scheduler = GradientAccumulationScheduler({1: 2})
+    trainer(tmp_path, schedule, scheduler, max_epochs=3).fit(model)
+    assert model.used == [1.0] * 6 + [0.5] * 2
+
+
+def test_samples_go_on_at_their_share_with_another_batch_size(tmp_path: Path) -> None:
+    class Bigger(Recorder):
+        def train_dataloader(self) -> Any:
+            return DataLoader(torch.zeros(16, 2), batch_size=4)  # type: ignore[arg-type]
+
+    def schedule() -> LRSchedule:
+        return MultiStepDecay(["24 samples", "40 samples"], 0.5, interval="step")
+
+    trainer(tmp_path, schedule(), saver(tmp_path), max_epochs=3).fit(Recorder(batches=8))
+    for step, used in ((8, [1.0] * 2 + [0.5] * 4 + [0.25] * 2), (16, [0.5] * 2 + [0.25] * 2)):
+        model = Bigger()
+        trainer(tmp_path, schedule(), max_epochs=3).fit(model, ckpt_path=tmp_path / f"{step}.ckpt")
+        assert model.used == used
+
+
+def test_samples_are_refused_where_the_loader_does_not_tell(tmp_path: Path) -> None:
+    class Listed(Recorder):
+        def train_dataloader(self) -> Any:
+            return [torch.zeros(2, 2)] * 4
+
+    with pytest.raises(MisconfigurationException) as refused:
+        trainer(tmp_path, StepDecay("8 samples", interval="step"), max_epochs=1).fit(Listed())
+    assert str(refused.value) == (
+        "StepDecay: 'step_size' is '8 samples', which the Trainer cannot turn into steps: the batch size of the"
+        " training data is not known. Pass step_size=<number of steps>."
+    )
+
+
+# ---- seconds
+
+
+class Watch:
+    """A clock that only the training moves, by a quarter of a second a batch."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr("lightning_lrsched.fit.position.monotonic", lambda: self.now)
+
+
+class Timed(Recorder):
+    def __init__(self, watch: Watch, **kw: Any) -> None:
+        super().__init__(**{"batches": 10, **kw})
+        self.watch = watch
+
+    def optimizer_step(self, *args: Any, **kw: Any) -> None:
+        super().optimizer_step(*args, **kw)
+        self.watch.now += 0.25
+
+
+def test_a_run_on_a_time_budget_ends_its_curve_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    watch, run = Watch(monkeypatch), {"max_epochs": -1, "max_time": timedelta(seconds=10)}
+    model = Timed(watch)
+    fit = trainer(tmp_path, CosineAnnealing(interval="second"), saver(tmp_path), **run)
+    fit.fit(model)
+    # four updates a second, of ten seconds
+    assert model.used == pytest.approx([(1 + cos(pi * second / 10)) / 2 for second in range(10) for _ in range(4)])
+    assert fit.optimizers[0].param_groups[0]["lr"] == 0.0
+    for step in (3, 17, 30):
+        watch.now += 1000.0  # between two processes no time is trained
+        tail = Timed(watch)
+        trainer(tmp_path, CosineAnnealing(interval="second"), **run).fit(tail, ckpt_path=tmp_path / f"{step}.ckpt")
+        assert tail.used == model.used[step:], step
+
+
+def test_durations_of_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    watch, run = Watch(monkeypatch), {"max_epochs": -1, "max_time": timedelta(minutes=1)}
+    model = Timed(watch)
+    trainer(tmp_path, MultiStepDecay(["5 seconds", "0.5 minutes", "75%"], 0.5, interval="second"), **run).fit(model)
+    assert model.used == [1.0] * 20 + [0.5] * 100 + [0.25] * 60 + [0.125] * 60
+
+
+def test_the_seconds_of_an_accumulation_window_have_one_lr(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Slow(Timed):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            self.seen = [*getattr(self, "seen", []), self.trainer.optimizers[0].param_groups[0]["lr"]]
+            self.watch.now += 1.0
+            return super().training_step(batch, batch_idx)
+
+    model = Slow(Watch(monkeypatch), batches=6)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="second"), max_epochs=1, accumulate_grad_batches=3).fit(model)
+    assert model.seen == [1.0] * 3 + [0.125] * 3
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: CosineAnnealing(interval="second"), "how many seconds the run has: max_time is not set. Pass t_max="),
+        (
+            lambda: StepDecay("2 epochs", interval="second"),
+            "into seconds: interval='second' counts time. Pass",
+        ),
+        (
+            lambda: StepDecay("2 hours", interval="step"),
+            "into steps: only interval='second' counts time. Pass",
+        ),
+        (
+            lambda: StepDecay("10%", interval=lambda trainer: 0),
+            "into intervals: how many there are only the function of its interval knows. Pass step_size=",
+        ),
+    ],
+)
+def test_a_unit_that_the_interval_does_not_know(make: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(MisconfigurationException) as refused:
+        trainer(tmp_path, make(), max_epochs=1).fit(Recorder())
+    assert message in str(refused.value)
+
+
+# ---- a clock of one's own
+
+
+def tokens(trainer: Any) -> int:
+    return int(trainer.lightning_module.tokens)
+
+
+class Language(Recorder):
+    """Batches of 3, 5, 2, 7, 1 and 6 tokens."""
+
+    lengths = (3, 5, 2, 7, 1, 6)
+
+    def __init__(self) -> None:
+        super().__init__(batches=6)
+        self.tokens = 0
+
+    def optimizer_step(self, epoch: int, batch_idx: int, *args: Any, **kw: Any) -> None:
+        super().optimizer_step(epoch, batch_idx, *args, **kw)
+        self.tokens += self.lengths[batch_idx]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["tokens"] = self.tokens
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.tokens = checkpoint["tokens"]
+
+
+@pytest.mark.parametrize("interval", [tokens, "test_units.tokens"])
+def test_the_lr_against_the_tokens_seen(interval: Any, tmp_path: Path) -> None:
+    model = Language()
+    trainer(tmp_path, CosineAnnealing(24, interval=interval), saver(tmp_path), max_epochs=1).fit(model)
+    assert model.used == pytest.approx([(1 + cos(pi * seen / 24)) / 2 for seen in (0, 3, 8, 10, 17, 18)])
+    tail = Language()
+    trainer(tmp_path, CosineAnnealing(24, interval=interval), max_epochs=1).fit(tail, ckpt_path=tmp_path / "2.ckpt")
+    assert tail.used == model.used[2:]
+
+
+@pytest.mark.parametrize(
+    ("readings", "what"), [([3, 2], "2"), ([0, 0.5], "0.5"), ([0, None], "None"), ([0, True], "True")]
+)
+def test_a_clock_that_falls_or_gives_no_whole_number_is_refused(readings: Any, what: str, tmp_path: Path) -> None:
+    def clock(trainer: Any) -> Any:
+        return readings[trainer.global_step]
+
+    model = Recorder()
+    with pytest.raises(MisconfigurationException) as refused:
+        trainer(tmp_path, StepDecay(1, interval=clock), max_epochs=1).fit(model)
+    assert str(refused.value).endswith(
+        f"clock, must return a whole number that never falls (it was {readings[0]}), got {what}."
+    )
+    assert len(model.used) == 1
+
+
+# ---- the global batch
+
+
+def test_the_base_lr_follows_the_global_batch_and_is_told_once(tmp_path: Path, caplog: Any) -> None:
+    schedule = ProductSchedule([BatchSizeScaling(8), StepDecay(2, 0.5)], interval="step")
+    lrs = lrs_of_fit(tmp_path, schedule, model=Recorder(batches=12), max_epochs=1, accumulate_grad_batches=3)
+    assert lrs == [0.75, 0.75, 0.375, 0.375]  # 2 samples * 3 of 8
+    told = [m for m in caplog.messages if m.startswith("BatchSizeScaling")]
+    assert told == ["BatchSizeScaling: 1 -> 0.75: global batch 6, reference 8, linear."]
+
+
+@pytest.mark.filterwarnings("ignore:When using `Trainer.accumulate_grad_batches != 1.`")
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+def test_the_accumulation_in_force_counts(interval: Any, tmp_path: Path) -> None:
+    model = Recorder(batches=4)
+    schedule = BatchSizeScaling(2, "sqrt", interval=interval)
+    trainer(tmp_path, schedule, GradientAccumulationScheduler({1: 4}), max_epochs=3).fit(model)
+    assert model.used == [1.0] * 4 + [2.0] * 2
+
+
+def test_a_batch_size_that_nobody_tells_is_asked_for(tmp_path: Path) -> None:
+    class Batches:
+        def __len__(self) -> int:
+            return 4
+
+        def __iter__(self) -> Any:
+            return iter([torch.zeros(4, 2)] * 4)
+
+    class Listed(Recorder):
+        def train_dataloader(self) -> Any:
+            return Batches()
+
+    with pytest.raises(MisconfigurationException) as refused:
+        trainer(tmp_path, BatchSizeScaling(8), max_epochs=1).fit(Listed())
+    assert str(refused.value) == (
+        "BatchSizeScaling: 'batch_size' is None, and the loader does not tell its batch size. Pass batch_size=<number"
+        " of samples of a batch>."
+    )
+    assert lrs_of_fit(tmp_path, BatchSizeScaling(8, batch_size=4), model=Listed(), max_epochs=1) == [0.5] * 4
+
+
+# ---- the length where it is known
+
+
+def test_endless_data_with_max_steps_beside_max_epochs_has_that_length(tmp_path: Path) -> None:
+    model = Streams()
+    lrs = lrs_of_fit(tmp_path, CosineAnnealing(interval="step"), model=model, max_epochs=9, max_steps=4)
+    assert lrs == pytest.approx([(1 + cos(pi * t / 4)) / 2 for t in range(4)])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: CosineAnnealing(interval="step", warmup="13%"),
+        lambda: MultiStepDecay(["8 samples", "55%"], interval="step"),
+        lambda: SequentialSchedule([Constant(0.5), CosineAnnealing()], ["20 samples"], interval="step"),
+        lambda: StepDecay("12 samples", 0.5),
+    ],
+)
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_preview_of_a_fit_knows_the_units(make: Any, accumulate: int, tmp_path: Path) -> None:
+    run = {"max_epochs": 3, "accumulate_grad_batches": accumulate}
+    foreseen = preview_fit(trainer(tmp_path, make(), **run), Recorder())["lr-SGD"]
+    assert lrs_of_fit(tmp_path, make(), **run) == foreseen
+
+
+@pytest.mark.parametrize("interval", ["second", tokens])
+def test_the_preview_of_a_fit_refuses_what_only_the_fit_shows(interval: Any, tmp_path: Path) -> None:
+    with pytest.raises(MisconfigurationException) as refused:
+        preview_fit(trainer(tmp_path, StepDecay(1, interval=interval), max_epochs=1), Language())
+    assert "StepDecay counts by a clock that only the fit shows" in str(refused.value)
