@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import signal
 import sys
@@ -21,7 +22,7 @@ from .formula.pictures import Curve, draw
 from .schedule import LRSchedule
 
 HINT = 'the command line needs jsonargparse and plotext: pip install "lightning-lrsched[cli]".'
-RUN = ("epochs", "steps_per_epoch", "base_lr", "png", "csv")
+RUN = ("epochs", "steps_per_epoch", "batch_size", "seconds", "base_lr", "png", "csv")
 
 WIDTH, HEIGHT = 80, 18
 MOST_ROWS = 16
@@ -53,8 +54,11 @@ def make_parser(arguments: list[str]) -> Any:
         one = ArgumentParser(exit_on_error=False)
         if name in arguments:  # each takes its time
             run = one.add_argument_group("The run")
-            run.add_argument("--epochs", type=int, required=True, help="Epochs of the run.")
+            run.add_argument("--epochs", type=int | None, help="Epochs of the run. None: as the curve needs.")
             run.add_argument("--steps_per_epoch", type=int | None, help="Optimizer updates an epoch.")
+            if "batch_size" not in parameters(schedule):
+                run.add_argument("--batch_size", type=int | None, help="Samples of one update.")
+            run.add_argument("--seconds", type=int | None, help="Seconds of the run, with --interval=second.")
             run.add_argument("--base_lr", type=float, default=1.0, help="The LR that the optimizer is made with.")
             run.add_argument("--png", type=str | None, metavar="FILE", help="Draw the curve into this file.")
             run.add_argument("--csv", type=str | None, metavar="FILE", help="Write every value into this file.")
@@ -70,13 +74,18 @@ def list_schedules() -> str:
 
 
 def preview(
-    schedule: LRSchedule, epochs: int, steps_per_epoch: int | None, base_lr: float, png: str | None, csv: str | None
+    schedule: LRSchedule,
+    steps_per_epoch: int | None,
+    base_lr: float,
+    png: str | None,
+    csv: str | None,
+    **run: int | None,
 ) -> str:
-    lrs = schedule.preview(epochs, steps_per_epoch, base_lr=base_lr)
-    curve = schedule.curve(repr(schedule), lrs, steps_per_epoch)
+    lrs = schedule.preview(run.pop("epochs"), steps_per_epoch, base_lr=base_lr, **run)
+    curve, axis = schedule.curve(repr(schedule), lrs, steps_per_epoch), schedule.axis(steps_per_epoch)
     points: list[tuple[float, ...]]
-    if schedule.counts == "epoch":
-        head, points = ["epoch"], list(enumerate(lrs))
+    if schedule.counts != "step" or axis == "step":
+        head, points = [axis], list(enumerate(lrs))
     else:
         head, points = ["step", "epoch"], list(zip(range(len(lrs)), curve.x, lrs, strict=True))
     head.append(title(schedule.hyperparameter))
@@ -84,11 +93,11 @@ def preview(
         with open(csv, "w", newline="") as file:
             writer(file).writerows([head, *points])
     if png is not None:
-        draw([curve], "epoch", title(schedule.hyperparameter))[0].savefig(png, format="png")
+        draw([curve], axis, title(schedule.hyperparameter))[0].savefig(png, format="png")
     rows = [[f"{number:.6g}" for number in points[t]] for t in turning_points(lrs)]
     if len(rows) > MOST_ROWS:
         rows[MOST_ROWS // 2 : -MOST_ROWS // 2] = [["..."] * len(head)]
-    return f"{curve.label}\n{chart(curve, epochs)}\n{table([head, *rows])}"
+    return f"{curve.label}\n{chart(curve, axis)}\n{table([head, *rows])}"
 
 
 def turning_points(lrs: list[float]) -> list[int]:
@@ -110,7 +119,7 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
-def chart(curve: Curve, epochs: int) -> str:
+def chart(curve: Curve, axis: str) -> str:
     from plotext import figure
 
     figure.clear()
@@ -119,8 +128,9 @@ def chart(curve: Curve, epochs: int) -> str:
     shown = thinned(curve, 2 * WIDTH)
     figure.draw(figure.signal(shown.x, shown.y, marker="braille").lines())
     figure.ruler("y").lim(0.0, max(shown.y) or 1.0)
-    figure.ruler("x").ticks(list(range(0, epochs + 1, -(-epochs // 5))))
-    figure.label("epoch")
+    end = math.ceil(curve.x[-1]) or 1
+    figure.ruler("x").ticks(list(range(0, end + 1, -(-end // 5))))
+    figure.label(axis)
     return str(figure.build().string(colorless=True)).rstrip()
 
 
@@ -143,7 +153,7 @@ def answer(arguments: list[str]) -> str:
         return list_schedules()
     name = asked.preview.schedule
     values = asked.preview[name].as_dict()
-    run = {argument: values.pop(argument) for argument in RUN}
+    run = {argument: values.pop(argument) for argument in RUN if argument in values}
     return preview(schedules()[name](**values), **run)
 
 

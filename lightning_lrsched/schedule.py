@@ -7,7 +7,7 @@ from abc import ABC
 from collections.abc import Sequence
 from html import escape
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, overload
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from typing_extensions import Never, Unpack
@@ -53,9 +53,13 @@ class LRSchedule(LRCallback, ABC):
     [0.1, 0.05, 0.025]
 
     Args:
-        interval: What ``t`` counts, and how often the LR changes: ``"epoch"`` or ``"step"``. A step is one optimizer
-            update, never a micro-batch of an accumulation window.
-        warmup: A duration, in intervals or as ``"5 epochs"``, ``"500 steps"``, ``"10%"`` (of the run). The LR rises
+        interval: What ``t`` counts, and how often the LR changes: ``"epoch"``, ``"step"``, ``"second"`` or a function of
+            the Trainer (or the name to import it by) that gives a whole number which never falls, such as the tokens
+            seen. A step is one optimizer update, never a micro-batch of an accumulation window; seconds are those that
+            the fit has trained, earlier processes included, by rank zero's watch, and the run has ``max_time`` of them.
+            None: for a part that of its whole, else ``"epoch"``.
+        warmup: A duration, in intervals or as ``"5 epochs"``, ``"500 steps"``, ``"50_000 samples"``, ``"10%"`` (of the
+            run), or with ``interval="second"`` as ``"30 minutes"``. It is rounded to the nearest interval. The LR rises
             linearly to the schedule's first value, which it has exactly at t = warmup; the schedule's own t starts
             there. Longer than the run: the run ends on the ramp.
         warmup_start_factor: Where the ramp starts, as a factor in [0, 1] of the schedule's first value.
@@ -151,15 +155,35 @@ class LRSchedule(LRCallback, ABC):
     # ---- seen without a Trainer
 
     @overload
-    def preview(self, epochs: int, steps_per_epoch: int | None = None, *, base_lr: float = 1.0) -> list[float]: ...
+    def preview(
+        self,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        *,
+        base_lr: float = 1.0,
+        batch_size: int | None = None,
+        seconds: int | None = None,
+    ) -> list[float]: ...
 
     @overload
     def preview(
-        self, epochs: int, steps_per_epoch: int | None = None, *, base_lr: Sequence[float]
+        self,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        *,
+        base_lr: Sequence[float],
+        batch_size: int | None = None,
+        seconds: int | None = None,
     ) -> list[list[float]]: ...
 
     def preview(
-        self, epochs: int, steps_per_epoch: int | None = None, *, base_lr: float | Sequence[float] = 1.0
+        self,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        *,
+        base_lr: float | Sequence[float] = 1.0,
+        batch_size: int | None = None,
+        seconds: int | None = None,
     ) -> list[float] | list[list[float]]:
         """The LRs of a run of this length, from its start, with no Trainer and no change to the schedule.
 
@@ -174,14 +198,16 @@ class LRSchedule(LRCallback, ABC):
         A schedule that watches a metric shows its curve without reactions.
 
         Args:
-            epochs: Epochs of the run, >= 1.
+            epochs: Epochs of the run, >= 1. None: a run in which most of the curve happens.
             steps_per_epoch: Optimizer updates an epoch, >= 1. None: unknown, which will do for ``interval="epoch"``
-                while no duration is in steps.
+                while no duration is in steps; without ``epochs``, 1.
             base_lr: The base LR, >= 0 and not under the schedule's floor, or a list of several.
+            batch_size: Samples of one update, >= 1, for durations in samples. None: unknown.
+            seconds: Seconds of the run, >= 1, with ``interval="second"``. None: as for ``epochs``.
 
         Returns:
-            The LR of each interval: ``epochs`` of them, or with ``interval="step"`` ``epochs * steps_per_epoch``. For
-            several base LRs a list of them each.
+            The LR of each interval: ``epochs`` of them, or with ``interval="step"`` ``epochs * steps_per_epoch``, or
+            ``seconds``. For several base LRs a list of them each.
 
         Raises:
             ValueError: an argument breaks its rule.
@@ -189,24 +215,28 @@ class LRSchedule(LRCallback, ABC):
         """
         given = base_lr if isinstance(base_lr, Sequence) and not isinstance(base_lr, str) else [base_lr]
         bases = [self._base(base) for base in given]
-        intervals, placed = self._planned(epochs, steps_per_epoch)
+        intervals, placed = self._planned(epochs, steps_per_epoch, batch_size, seconds)
         lrs = placed.values(zip(intervals, intervals, strict=True), bases)
         return lrs if given is base_lr else lrs[0]
 
     def plot(
         self,
-        epochs: int,
+        epochs: int | None = None,
         steps_per_epoch: int | None = None,
         *,
         base_lr: float | Sequence[float] = 1.0,
+        batch_size: int | None = None,
+        seconds: int | None = None,
         ax: Axes | None = None,
     ) -> tuple[Figure, Axes]:
-        """Draw what :meth:`preview` gives, over the epochs, with matplotlib.
+        """Draw what :meth:`preview` gives, over the epochs or what else the schedule counts, with matplotlib.
 
         Args:
             epochs: As for :meth:`preview`.
             steps_per_epoch: As for :meth:`preview`.
             base_lr: As for :meth:`preview`; several give a curve each.
+            batch_size: As for :meth:`preview`.
+            seconds: As for :meth:`preview`.
             ax: Axes to draw into. None: new ones.
 
         Returns:
@@ -215,26 +245,33 @@ class LRSchedule(LRCallback, ABC):
         Raises:
             ModuleNotFoundError: matplotlib, the extra ``[plot]``, is not installed.
         """
-        return draw(self.curves(epochs, steps_per_epoch, base_lr), "epoch", title(self.hyperparameter), ax)
+        curves = self.curves(epochs, steps_per_epoch, base_lr, batch_size=batch_size, seconds=seconds)
+        return draw(curves, self.axis(steps_per_epoch), title(self.hyperparameter), ax)
 
-    def curves(self, epochs: int, steps_per_epoch: int | None, base_lr: float | Sequence[float]) -> list[Curve]:
+    def curves(
+        self, epochs: int | None, steps_per_epoch: int | None, base_lr: float | Sequence[float], **run: int | None
+    ) -> list[Curve]:
         several = isinstance(base_lr, Sequence)
         bases = base_lr if isinstance(base_lr, Sequence) else [base_lr]
-        lrs = self.preview(epochs, steps_per_epoch, base_lr=bases)
+        lrs = self.preview(epochs, steps_per_epoch, base_lr=bases, **run)
         labels = [f"{self!r}, base_lr={base!r}" if several else repr(self) for base in bases]
         return [self.curve(label, values, steps_per_epoch) for label, values in zip(labels, lrs, strict=True)]
 
     def curve(self, label: str, lrs: list[float], steps_per_epoch: int | None) -> Curve:
-        """A preview's values over the epochs."""
+        """A preview's values over its axis."""
         if self.counts == "epoch":
             return stairs(label, lrs)
-        return Curve(label, [step / cast(int, steps_per_epoch) for step in range(len(lrs))], lrs)
+        return Curve(label, [t / (steps_per_epoch or 1) for t in range(len(lrs))], lrs)
+
+    def axis(self, steps_per_epoch: int | None) -> str:
+        """What a preview is drawn over: epochs, as far as it is known how many steps they have."""
+        return "epoch" if self.counts == "step" and steps_per_epoch is not None else self.counts
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the constructor call, and the curve in a run in which most of it happens."""
         call = f"<code>{escape(repr(self))}</code>"
         try:
-            return f"{call}<br>{svg(self.curves(self.reach() or 100, 1, 1.0)[0])}"
+            return f"{call}<br>{svg(self.curves(None, None, 1.0)[0])}"
         except (MisconfigurationException, ValueError):  # it needs to know the run, or other base LRs
             return call
 
@@ -257,17 +294,31 @@ class LRSchedule(LRCallback, ABC):
         rule = f"a number >= {argument} ({floor!r})" if floor else "a number >= 0"
         return checks.number(self, "base_lr", base_lr, rule, lambda x: x >= floor)
 
-    def _planned(self, epochs: int, steps_per_epoch: int | None) -> tuple[range, Placed]:
+    def _planned(
+        self, epochs: int | None, steps_per_epoch: int | None, batch_size: int | None, seconds: int | None
+    ) -> tuple[range, Placed]:
         """The intervals of a run, and the schedule as it would begin that run."""
-        epochs = checks.whole(self, "epochs", epochs, at_least=1)
-        pace = None
-        if steps_per_epoch is not None or self.counts == "step":
-            pace = Pace(((0, checks.whole(self, "steps_per_epoch", steps_per_epoch, at_least=1)),))
-        run = Run(epochs, None, pace, "steps_per_epoch is not given")
+        given = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch_size": batch_size, "seconds": seconds}
+        known = {k: checks.whole(self, k, value, at_least=1) for k, value in given.items() if value is not None}
+        total = self.reach() or 100
+        steps = known.get("steps_per_epoch", None if self.counts == "epoch" or epochs else 1)
+        if self.counts == "step" and steps is None:
+            checks.refuse(self, "steps_per_epoch", "a positive integer", None)
+        epochs = known.get("epochs", -(-total // steps) if steps and self.counts == "step" else total)
+        run = Run(
+            epochs,
+            pace=None if steps is None else Pace(((0, steps),)),
+            unknown="steps_per_epoch is not given",
+            seconds=known.get("seconds", total),
+            samples=steps and batch_size and steps * batch_size,
+            no_samples="batch_size and steps_per_epoch are not both given",
+            batch=batch_size,
+        )
         placed = self.place(run)
         for leaf in placed.leaves():
             leaf.reactive.memory = type(leaf.reactive.memory)()  # the copy's own: the schedule's stays as it is
-        return range(cast(Mark, run.end(self.counts)).planned), placed
+        end = run.end(self.counts)
+        return range(total if end is None else end.planned), placed
 
     # ---- in a run
 

@@ -352,3 +352,23 @@ def test_the_preview_of_a_fit_refuses_what_only_the_fit_shows(interval: Any, tmp
     with pytest.raises(MisconfigurationException) as refused:
         preview_fit(trainer(tmp_path, StepDecay(1, interval=interval), max_epochs=1), Language())
     assert "StepDecay counts by a clock that only the fit shows" in str(refused.value)
+
+
+# ---- seen without a length
+
+
+def test_a_preview_without_a_length_shows_most_of_the_curve() -> None:
+    assert len(StepDecay(3).preview()) == 12
+    assert len(CosineAnnealing(interval="step", warmup=5).preview()) == 100
+    assert StepDecay(2, 0.5).preview(base_lr=[1.0, 0.5])[1] == [0.5, 0.5, 0.25, 0.25, 0.125, 0.125, 0.0625, 0.0625]
+    assert StepDecay(4, 0.5, interval="step").preview(steps_per_epoch=8) == [0.5 ** (t // 4) for t in range(16)]
+    assert len(StepDecay("2 seconds", interval="second").preview(seconds=5)) == 5
+    assert StepDecay("16 samples", 0.5, interval="step").preview(1, 6, batch_size=8) == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+    assert len(StepDecay(5, interval=tokens).preview()) == 20
+
+
+def test_a_wrong_argument_is_told_before_a_missing_one() -> None:
+    with pytest.raises(ValueError, match="'batch_size' must be a positive integer, got 0"):
+        StepDecay(1, interval="step").preview(3, batch_size=0)
+    with pytest.raises(ValueError, match="'steps_per_epoch' must be a positive integer, got None"):
+        StepDecay(1, interval="step").preview(3)

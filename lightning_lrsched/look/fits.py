@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def plot_schedules(
     schedules: Sequence[LRSchedule],
-    epochs: int,
+    epochs: int | None = None,
     steps_per_epoch: int | None = None,
     *,
     base_lr: float | Sequence[float] = 1.0,
@@ -59,7 +59,8 @@ def plot_schedules(
     """
     curves = [curve for schedule in schedules for curve in schedule.curves(epochs, steps_per_epoch, base_lr)]
     names = dict.fromkeys(title(schedule.hyperparameter) for schedule in schedules)
-    return draw(curves, "epoch", ", ".join(names), ax)
+    axes = dict.fromkeys(schedule.axis(steps_per_epoch) for schedule in schedules)
+    return draw(curves, ", ".join(axes), ", ".join(names), ax)
 
 
 # callbacks that set LRs or let groups join, or train before the fit begins

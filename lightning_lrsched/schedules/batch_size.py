@@ -18,7 +18,7 @@ from ..schedule import CommonArguments, LRSchedule
 
 
 class BatchSizeScaling(LRSchedule):
-    r"""The base LR in proportion to the global batch, or to its square root.
+    r"""The base LR in proportion to the global batch.
 
     .. code-block:: text
 
