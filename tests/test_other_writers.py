@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import (
     BatchSizeFinder,
@@ -301,3 +302,34 @@ def test_swa_in_manual_optimization_owns_the_lr_alone(tmp_path: Path) -> None:
     swa = StochasticWeightAveraging(swa_lrs=0.3, swa_epoch_start=2)
     trainer(tmp_path, StepDecay(1, 0.5, interval="step"), swa, Edits(), max_epochs=4).fit(model)
     assert len(set(model.used[5:])) == 1
+
+
+class FindsForAll(SearchesAtEpoch2):
+    """It sets every group, as Lightning's does."""
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        super().on_train_epoch_start(trainer, pl_module)
+        if trainer.current_epoch == 2:
+            for group in trainer.optimizers[0].param_groups:
+                group["lr"] = self.finds
+
+
+def test_a_search_in_mid_run_gives_its_lr_to_a_late_group_too(tmp_path: Path) -> None:
+    class Grows(Tunable):
+        """A second group comes at the start of epoch 1."""
+
+        def on_train_epoch_start(self) -> None:
+            if self.trainer.current_epoch == 1:
+                late = [torch.nn.Parameter(torch.zeros(1))]
+                self.trainer.optimizers[0].add_param_group({"params": late, "lr": 0.5})
+
+    model = Grows(batches=1)
+    trainer(tmp_path, FindsForAll(), StepDecay(1, 0.5), max_epochs=4).fit(model)
+    assert model.used == [1.0, [0.5, 0.5], [0.02, 0.02], [0.01, 0.01]]
+
+
+def test_a_search_in_mid_run_that_falls_under_the_floor_is_refused(tmp_path: Path) -> None:
+    model = Tunable(batches=1)
+    with pytest.raises(MisconfigurationException, match=r"'eta_min' must not lie above the base LR .*, got 0\.05, but"):
+        trainer(tmp_path, FindsForAll(), CosineAnnealing(eta_min=0.05), max_epochs=4).fit(model)
+    assert model.used == pytest.approx([1.0, 0.05 + 0.95 * (2 + 2**0.5) / 4])

@@ -171,6 +171,16 @@ def test_a_metric_that_nothing_logs(tmp_path: Any) -> None:
     assert len(model.used) == 7  # one epoch with its validation, and not a batch more
 
 
+def test_a_metric_that_nothing_logs_beside_endless_data(tmp_path: Any) -> None:
+    """No epoch will end, so that the first validation has to tell."""
+    model = Stream(val_batches=1)
+    with pytest.raises(
+        MisconfigurationException, match=r"must be a logged metric, got 'val_los'. Did you mean 'val_loss'"
+    ):
+        trainer(tmp_path, ReduceOnPlateau("val_los"), max_epochs=1, max_steps=8, val_check_interval=2).fit(model)
+    assert len(model.used) == 2
+
+
 def test_a_formula_that_gives_no_lr(tmp_path: Any) -> None:
     class Broken(LRSchedule):
         def lr_at(self, t: int, base_lr: float) -> float:
