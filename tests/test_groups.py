@@ -381,3 +381,14 @@ def test_a_group_that_came_late_is_one_of_the_first_in_the_next_fit(tmp_path: Pa
     fit.fit_loop.max_epochs = 4
     fit.fit(model)
     assert model.used == [1.0, [0.5, 0.5], [0.25, 0.0625], [0.125, 0.03125]]
+
+
+def test_a_late_group_with_an_lr_scale_comes_with_its_lr_as_it_is(tmp_path: Path) -> None:
+    class Scaled(Joins):
+        def join(self) -> None:
+            super().join()
+            self.trainer.optimizers[0].param_groups[1]["lr_scale"] = 0.25
+
+    model = Scaled(batches=1)
+    trainer(tmp_path, StepDecay(1, 0.5), max_epochs=4).fit(model)
+    assert model.used == [1.0, [0.5, 0.5], [0.25, 0.25], [0.125, 0.125]]

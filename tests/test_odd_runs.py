@@ -168,6 +168,16 @@ def test_fit_one_epoch_at_a_time_continues(tmp_path: Path) -> None:
         assert model.used == expected
 
 
+def test_a_schedule_that_joins_the_trainer_between_two_fits(tmp_path: Path) -> None:
+    model = Recorder(batches=2)
+    run = trainer(tmp_path, max_epochs=1)
+    run.fit(model)
+    run.callbacks.append(CosineAnnealing(interval="step"))  # type: ignore[attr-defined]
+    run.fit_loop.max_epochs = 2
+    run.fit(model)
+    assert model.used == pytest.approx([1.0, 1.0, 0.5, 0.5 - 0.25 * 2**0.5])
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_one_instance_serves_trainers_and_models_of_different_size(case: Any, tmp_path: Path) -> None:
     def groups(params: Any) -> Any:

@@ -61,6 +61,14 @@ def test_swa_takes_over_and_is_told_once(tmp_path: Path, caplog: Any) -> None:
     assert told == ["StepDecay: SWALR was installed on SGD during the fit and owns its LR from here on."]
 
 
+def test_nothing_is_logged_of_what_swa_has_taken_over(tmp_path: Path) -> None:
+    swa = StochasticWeightAveraging(swa_lrs=0.3, swa_epoch_start=3, annealing_epochs=1)
+    logger = TensorBoardLogger(tmp_path, name="", version="run")
+    fit = trainer(tmp_path, StepDecay(1, 0.5), swa, logger=logger, log_every_n_steps=1, max_epochs=6)
+    fit.fit(Recorder(batches=2))
+    assert points(tmp_path / "run") == [(0, 1.0), (1, 1.0), (2, 0.5), (3, 0.5)]
+
+
 def test_weight_averaging_leaves_the_lr_alone(tmp_path: Path) -> None:
     averaging = pytest.importorskip("lightning.pytorch.callbacks.weight_averaging", reason="needs Lightning 2.6")
     model = Recorder(batches=2)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from models import Recorder, trainer
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -157,6 +158,24 @@ def test_a_unit_that_is_too_fine_for_the_interval(tmp_path: Any) -> None:
     assert refusal(tmp_path, StepDecay("10 steps"), max_epochs=3) == (
         "StepDecay: 'step_size' must be a whole number of epochs, got '10 steps', which is 1.42857 epochs in this run."
         " Pass step_size=1 or step_size=2, or interval='step'."
+    )
+
+
+def no_one_length(tmp_path: Any) -> str:
+    schedule = CosineRestarts("1 epochs", interval="step")
+    return refusal(tmp_path, schedule, GradientAccumulationScheduler({0: 1, 2: 7}), max_epochs=4)
+
+
+def test_a_cycle_in_epochs_that_have_no_one_length_in_steps(tmp_path: Any) -> None:
+    assert no_one_length(tmp_path).startswith(
+        "CosineRestarts: 't_0' is '1 epochs', which the Trainer cannot turn into steps: "
+    )
+
+
+@pytest.mark.xfail(reason="position.run_of says of every run that neither max_epochs nor max_steps is set")
+def test_a_cycle_without_one_length_is_refused_with_the_right_reason(tmp_path: Any) -> None:
+    assert no_one_length(tmp_path).endswith(
+        ": the number of steps an epoch changes during the run. Pass t_0=<number of steps>."
     )
 
 
