@@ -101,10 +101,17 @@ def test_one_warning_names_both_paces_and_both_lrs(tmp_path: Path) -> None:
     told = changed(tmp_path, open_cosine, batches=4).told
     assert len(told) == 1
     assert "steps an epoch: 8 -> 4" in told[0]
+    assert "epochs of the run" not in told[0]
     assert "t_max" not in told[0]
     before, after = (float(number) for number in re.findall(r"\d+\.\d+", told[0].partition(" LR ")[2]))
     assert before in (0.549009, 0.5)  # of the last update, t = 15 of 32, or of the next, t = 16
     assert after == 0.5
+
+
+def test_other_epochs_are_told_beside_another_pace(tmp_path: Path) -> None:
+    process = changed(tmp_path, open_cosine, batches=4, max_epochs=6)
+    assert len(process.told) == 1
+    assert "epochs of the run: 4 -> 6" in process.told[0]
 
 
 def test_each_of_two_schedules_tells_it_once(tmp_path: Path) -> None:

@@ -254,6 +254,18 @@ def test_the_finders_suggestion_wins_over_a_scheduler_that_is_taken_off(tmp_path
     assert after_search(model) == [1.0] * 6
 
 
+def test_edits_in_several_epochs_are_told_once(tmp_path: Path, caplog: Any) -> None:
+    class EveryEpoch(Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            if batch_idx == 1:
+                trainer.optimizers[0].param_groups[0]["lr"] *= 10
+
+    model = Recorder(batches=2)
+    trainer(tmp_path, Constant(), EveryEpoch(), max_epochs=4).fit(model)
+    assert model.used == [1.0, 10.0] * 4
+    assert len([text for text in caplog.messages if "other code changed the LR of SGD" in text]) == 1
+
+
 class SearchesAtEpoch2(LearningRateFinder):
     """Of which only the outcome matters here: a suggestion of 0.02, or none."""
 
