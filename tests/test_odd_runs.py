@@ -128,6 +128,12 @@ def test_max_steps_bounds_the_run_in_epochs_rounded_up(tmp_path: Path) -> None:
     assert used == pytest.approx([1.0] * 4 + [0.5] * 2)  # 6 updates of 4 an epoch: 2 epochs
 
 
+def test_a_duration_in_steps_by_epochs_after_a_warmup(tmp_path: Path) -> None:
+    """2 epochs of 7."""
+    used = fit(tmp_path, Recorder(), CosineAnnealing("14 steps", warmup=1), max_epochs=4)
+    assert used == pytest.approx([0.5] * 7 + [1.0] * 7 + [0.5] * 7 + [0.0] * 7)
+
+
 def test_overfit_batches(tmp_path: Path) -> None:
     used = fit(tmp_path, Recorder(), CosineAnnealing(interval="step"), max_epochs=2, overfit_batches=2)
     assert len(used) == 4
