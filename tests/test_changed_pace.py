@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from lightning_lrsched import (
     Constant,
+    CooldownOnPlateau,
     CosineAnnealing,
     LRSchedule,
     MultiStepDecay,
@@ -83,14 +84,34 @@ def test_twice_the_updates_an_epoch_do_not_take_the_lr_back_up(tmp_path: Path) -
     assert process.left == 0.0
 
 
+def test_a_run_at_another_pace_that_stops_in_an_epoch_stays_at_its_place(tmp_path: Path) -> None:
+    """In the last one, of which 2 of 4 updates are made."""
+
+    class Stops(Recorder):
+        def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+            self.trainer.should_stop = (self.trainer.current_epoch, batch_idx) == (3, 1)
+
+    resumed(tmp_path, None, open_cosine(), model=Recorder(batches=8), keep="on_train_epoch_end", max_epochs=4)
+    process = resumed(tmp_path, 16, open_cosine(), model=Stops(batches=4), max_epochs=4)
+    assert process.used == cosines(8, 14, of=16)
+    assert process.left == pytest.approx(cosine(14 / 16))
+
+
 def test_one_warning_names_both_paces_and_both_lrs(tmp_path: Path) -> None:
     told = changed(tmp_path, open_cosine, batches=4).told
     assert len(told) == 1
     assert "steps an epoch: 8 -> 4" in told[0]
+    assert "epochs of the run" not in told[0]
     assert "t_max" not in told[0]
     before, after = (float(number) for number in re.findall(r"\d+\.\d+", told[0].partition(" LR ")[2]))
     assert before in (0.549009, 0.5)  # of the last update, t = 15 of 32, or of the next, t = 16
     assert after == 0.5
+
+
+def test_other_epochs_are_told_beside_another_pace(tmp_path: Path) -> None:
+    process = changed(tmp_path, open_cosine, batches=4, max_epochs=6)
+    assert len(process.told) == 1
+    assert "epochs of the run: 4 -> 6" in process.told[0]
 
 
 def test_each_of_two_schedules_tells_it_once(tmp_path: Path) -> None:
@@ -311,3 +332,67 @@ def test_what_is_left_of_an_epoch_is_spread_over_the_updates_that_are_left(
     assert used[left:] == cosines(2 * batches, 4 * batches, of=4 * batches)
     assert at_the_end == 0.0
     assert len([text for text in told if f"steps an epoch: 8 -> {batches}" in text]) == 1
+
+
+# ---- what comes late, and what was decided
+
+
+def test_a_group_that_comes_late_at_another_pace_follows_by_its_updates(tmp_path: Path) -> None:
+    """Before update 17, which is 9 of 24 in the plan; 17 of the plan is update 25."""
+
+    class Grows(Recorder):
+        def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+            if self.trainer.global_step == 17:
+                late = [torch.nn.Parameter(torch.zeros(1))]
+                self.trainer.optimizers[0].add_param_group({"params": late, "lr": 0.1})
+
+    resumed(tmp_path, None, open_cosine(), model=Recorder(batches=8), keep="on_train_epoch_end", max_epochs=6)
+    used = resumed(tmp_path, 16, open_cosine(), model=Grows(batches=4), max_epochs=6).used
+    assert used[0] == pytest.approx(cosine(8 / 24))
+    assert [lr for lr, _ in used[1:]] == cosines(9, 24, of=24)
+    share = cosine(9 / 24)
+    assert [lr for _, lr in used[1:]] == pytest.approx([0.1 * cosine(t / 24) / share for t in range(9, 24)])
+
+
+class Flat(Recorder):
+    """8 updates an epoch, or what is given, and a metric that never improves."""
+
+    def __init__(self, batches: int = 8) -> None:
+        super().__init__(batches=batches, val_batches=1)
+
+
+def cooldown(decay: int | str) -> LRSchedule:
+    """It begins with update 16, after the first bad check; the other part stays at 1."""
+    parts = [
+        StepDecay("9 epochs", 0.5, interval="step"),
+        CooldownOnPlateau(decay, patience=1, interval="step"),
+    ]
+    return ProductSchedule(parts, interval="step")
+
+
+@pytest.mark.parametrize(
+    ("decay", "lrs"),
+    [("2 epochs", [0.5, 0.375, 0.25, 0.125]), (16, [(32 - t) / 16 for t in range(24, 32)])],
+    ids=["by the plan", "by the updates"],
+)
+def test_a_cooldown_that_has_begun_goes_on_at_another_pace(decay: Any, lrs: list[float], tmp_path: Path) -> None:
+    """One epoch of it is left, or 8 updates."""
+    resumed(tmp_path, None, cooldown(decay), model=Flat(), keep="on_train_epoch_end", max_epochs=6)
+    process = resumed(tmp_path, 24, cooldown(decay), model=Flat(batches=4), max_epochs=6)
+    assert process.used == pytest.approx(lrs)
+    assert process.left == 0.0
+
+
+def test_a_schedule_that_begins_with_a_resume_at_another_pace_takes_the_place_of_its_epoch(tmp_path: Path) -> None:
+    resumed(tmp_path, None, model=Recorder(batches=8), keep="on_train_epoch_end", max_epochs=2)
+    process = resumed(tmp_path, 16, open_cosine(), model=Recorder(batches=4), max_epochs=4)
+    assert process.used == cosines(8, 16, of=16)
+    assert process.left == 0.0
+
+
+def test_milestones_of_a_schedule_that_begins_there_need_not_rise_in_their_own_measures(tmp_path: Path) -> None:
+    """14 updates lie before the change; 3 epochs are 12 updates of the plan, which are 20 that are made."""
+    resumed(tmp_path, None, model=Recorder(batches=8), keep="on_train_epoch_end", max_epochs=2)
+    steps = MultiStepDecay([14, "3 epochs"], 0.5, interval="step")
+    process = resumed(tmp_path, 16, steps, model=Recorder(batches=4), max_epochs=4)
+    assert process.used == [0.5] * 4 + [0.25] * 4

@@ -344,3 +344,51 @@ def test_another_schedule_goes_on_with_the_late_groups_of_its_own_hyperparameter
     full = run(ExponentialDecay(gamma=0.5), saver(tmp_path))
     assert full == [1.0, [0.5, 0.5], [0.25, 0.25], [0.125, 0.125], [0.0625, 0.0625]]
     assert run(StepDecay(1, 0.5), ckpt_path=tmp_path / "3.ckpt") == full[3:]
+
+
+def test_a_group_that_comes_before_a_manual_step_has_its_lr_for_that_step_alone(tmp_path: Path) -> None:
+    class ByHand(Joins):
+        def __init__(self) -> None:
+            super().__init__(batches=5)
+            self.automatic_optimization = False
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            optimizer: Any = self.optimizers()
+            if batch_idx == 2:
+                self.join()
+            self.used.append([group["lr"] for group in optimizer.param_groups])
+            optimizer.step()
+
+    model = ByHand()
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=1).fit(model)
+    assert model.used == [[1.0], [0.5], [0.25, 0.5], [0.125, 0.25], [0.0625, 0.125]]
+
+
+@pytest.mark.filterwarnings("ignore:StepDecay. changed since the last fit")
+def test_a_group_that_came_late_is_one_of_the_first_in_the_next_fit(tmp_path: Path) -> None:
+    """The module then makes its optimizer with both."""
+
+    class Keeps(Joins):
+        def configure_optimizers(self) -> Any:
+            optimizer: Any = super().configure_optimizers()
+            if self.used:
+                optimizer.add_param_group({"params": list(self.late.parameters()), "lr": 0.25})
+            return optimizer
+
+    model = Keeps(batches=1)
+    fit = trainer(tmp_path, StepDecay(1, 0.5), max_epochs=2)
+    fit.fit(model)
+    fit.fit_loop.max_epochs = 4
+    fit.fit(model)
+    assert model.used == [1.0, [0.5, 0.5], [0.25, 0.0625], [0.125, 0.03125]]
+
+
+def test_a_late_group_with_an_lr_scale_comes_with_its_lr_as_it_is(tmp_path: Path) -> None:
+    class Scaled(Joins):
+        def join(self) -> None:
+            super().join()
+            self.trainer.optimizers[0].param_groups[1]["lr_scale"] = 0.25
+
+    model = Scaled(batches=1)
+    trainer(tmp_path, StepDecay(1, 0.5), max_epochs=4).fit(model)
+    assert model.used == [1.0, [0.5, 0.5], [0.25, 0.25], [0.125, 0.125]]

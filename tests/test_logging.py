@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from models import LayerWise, Recorder, trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -229,3 +229,33 @@ def test_a_schedule_of_ones_own_is_logged_too(tmp_path: Path) -> None:
     fit.fit(model)
     assert model.used == [1 / n for n in range(1, 8)]
     assert points(tmp_path / "run") == used_points(model)
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create the checkpoint")
+def test_points_go_on_rising_under_another_schedule(tmp_path: Path) -> None:
+    """Stopped after batch 2, inside the window of update 1, whose point stands already."""
+
+    class Stop(Callback):
+        def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+            if batch_idx == 2:
+                trainer.save_checkpoint(tmp_path / "stop.ckpt")
+                raise RuntimeError("the power went out")
+
+    run = {"max_epochs": 1, "log_every_n_steps": 1, "accumulate_grad_batches": 2}
+    fit = trainer(tmp_path, StepDecay(1, 0.5, interval="step"), Stop(), logger=tensorboard(tmp_path), **run)
+    with pytest.raises(RuntimeError, match="the power"):
+        fit.fit(Recorder())
+    other = ExponentialDecay(gamma=0.5, interval="step")
+    fit = trainer(tmp_path, other, logger=tensorboard(tmp_path), **run)
+    fit.fit(Recorder(), ckpt_path=tmp_path / "stop.ckpt")
+    assert points(tmp_path / "run") == [(0, 1.0), (1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+def test_a_lambda_callback_sees_the_lr_of_every_update(tmp_path: Path) -> None:
+    """It is Lightning's, but what it does is the user's."""
+    seen: list[float] = []
+    looks = LambdaCallback(
+        on_train_batch_end=lambda trainer, *_: seen.append(float(trainer.callback_metrics["lr-SGD"]))
+    )
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), looks, max_epochs=1).fit(Recorder(batches=3))
+    assert seen == [1.0, 0.5, 0.25]

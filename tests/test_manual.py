@@ -203,3 +203,11 @@ def test_no_hook_stays_on_an_optimizer_after_a_fit(tmp_path: Path) -> None:
         except RuntimeError:
             assert isinstance(model, Fails)
         assert [len(optimizer._optimizer_step_post_hooks) for optimizer in fit.optimizers] == [0, 0]
+
+
+@pytest.mark.parametrize("max_epochs", [-1, 2])
+def test_max_steps_is_no_length_where_it_adds_up_several_optimizers(max_epochs: int, tmp_path: Path) -> None:
+    model = GAN()
+    with pytest.raises(MisconfigurationException, match="does not know how many steps the run has: in manual"):
+        trainer(tmp_path, CosineAnnealing(interval="step"), max_epochs=max_epochs, max_steps=30).fit(model)
+    assert model.used_by == {"G": [], "D": []}

@@ -128,6 +128,12 @@ def test_max_steps_bounds_the_run_in_epochs_rounded_up(tmp_path: Path) -> None:
     assert used == pytest.approx([1.0] * 4 + [0.5] * 2)  # 6 updates of 4 an epoch: 2 epochs
 
 
+def test_a_duration_in_steps_by_epochs_after_a_warmup(tmp_path: Path) -> None:
+    """2 epochs of 7."""
+    used = fit(tmp_path, Recorder(), CosineAnnealing("14 steps", warmup=1), max_epochs=4)
+    assert used == pytest.approx([0.5] * 7 + [1.0] * 7 + [0.5] * 7 + [0.0] * 7)
+
+
 def test_overfit_batches(tmp_path: Path) -> None:
     used = fit(tmp_path, Recorder(), CosineAnnealing(interval="step"), max_epochs=2, overfit_batches=2)
     assert len(used) == 4
@@ -166,6 +172,16 @@ def test_fit_one_epoch_at_a_time_continues(tmp_path: Path) -> None:
             run.fit_loop.max_epochs = epochs
             run.fit(model)
         assert model.used == expected
+
+
+def test_a_schedule_that_joins_the_trainer_between_two_fits(tmp_path: Path) -> None:
+    model = Recorder(batches=2)
+    run = trainer(tmp_path, max_epochs=1)
+    run.fit(model)
+    run.callbacks.append(CosineAnnealing(interval="step"))  # type: ignore[attr-defined]
+    run.fit_loop.max_epochs = 2
+    run.fit(model)
+    assert model.used == pytest.approx([1.0, 1.0, 0.5, 0.5 - 0.25 * 2**0.5])
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import (
     BatchSizeFinder,
@@ -58,6 +59,14 @@ def test_swa_takes_over_and_is_told_once(tmp_path: Path, caplog: Any) -> None:
     assert model.used[6] == model.used[7]  # nobody alternates within an epoch
     told = [m for m in caplog.messages if m.startswith("StepDecay")]
     assert told == ["StepDecay: SWALR was installed on SGD during the fit and owns its LR from here on."]
+
+
+def test_nothing_is_logged_of_what_swa_has_taken_over(tmp_path: Path) -> None:
+    swa = StochasticWeightAveraging(swa_lrs=0.3, swa_epoch_start=3, annealing_epochs=1)
+    logger = TensorBoardLogger(tmp_path, name="", version="run")
+    fit = trainer(tmp_path, StepDecay(1, 0.5), swa, logger=logger, log_every_n_steps=1, max_epochs=6)
+    fit.fit(Recorder(batches=2))
+    assert points(tmp_path / "run") == [(0, 1.0), (1, 1.0), (2, 0.5), (3, 0.5)]
 
 
 def test_weight_averaging_leaves_the_lr_alone(tmp_path: Path) -> None:
@@ -245,6 +254,18 @@ def test_the_finders_suggestion_wins_over_a_scheduler_that_is_taken_off(tmp_path
     assert after_search(model) == [1.0] * 6
 
 
+def test_edits_in_several_epochs_are_told_once(tmp_path: Path, caplog: Any) -> None:
+    class EveryEpoch(Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            if batch_idx == 1:
+                trainer.optimizers[0].param_groups[0]["lr"] *= 10
+
+    model = Recorder(batches=2)
+    trainer(tmp_path, Constant(), EveryEpoch(), max_epochs=4).fit(model)
+    assert model.used == [1.0, 10.0] * 4
+    assert len([text for text in caplog.messages if "other code changed the LR of SGD" in text]) == 1
+
+
 class SearchesAtEpoch2(LearningRateFinder):
     """Of which only the outcome matters here: a suggestion of 0.02, or none."""
 
@@ -301,3 +322,34 @@ def test_swa_in_manual_optimization_owns_the_lr_alone(tmp_path: Path) -> None:
     swa = StochasticWeightAveraging(swa_lrs=0.3, swa_epoch_start=2)
     trainer(tmp_path, StepDecay(1, 0.5, interval="step"), swa, Edits(), max_epochs=4).fit(model)
     assert len(set(model.used[5:])) == 1
+
+
+class FindsForAll(SearchesAtEpoch2):
+    """It sets every group, as Lightning's does."""
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        super().on_train_epoch_start(trainer, pl_module)
+        if trainer.current_epoch == 2:
+            for group in trainer.optimizers[0].param_groups:
+                group["lr"] = self.finds
+
+
+def test_a_search_in_mid_run_gives_its_lr_to_a_late_group_too(tmp_path: Path) -> None:
+    class Grows(Tunable):
+        """A second group comes at the start of epoch 1."""
+
+        def on_train_epoch_start(self) -> None:
+            if self.trainer.current_epoch == 1:
+                late = [torch.nn.Parameter(torch.zeros(1))]
+                self.trainer.optimizers[0].add_param_group({"params": late, "lr": 0.5})
+
+    model = Grows(batches=1)
+    trainer(tmp_path, FindsForAll(), StepDecay(1, 0.5), max_epochs=4).fit(model)
+    assert model.used == [1.0, [0.5, 0.5], [0.02, 0.02], [0.01, 0.01]]
+
+
+def test_a_search_in_mid_run_that_falls_under_the_floor_is_refused(tmp_path: Path) -> None:
+    model = Tunable(batches=1)
+    with pytest.raises(MisconfigurationException, match=r"'eta_min' must not lie above the base LR .*, got 0\.05, but"):
+        trainer(tmp_path, FindsForAll(), CosineAnnealing(eta_min=0.05), max_epochs=4).fit(model)
+    assert model.used == pytest.approx([1.0, 0.05 + 0.95 * (2 + 2**0.5) / 4])

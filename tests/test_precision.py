@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.plugins import MixedPrecision
 from models import Recorder, saver, trainer
 
-from lightning_lrsched import StepDecay
+from lightning_lrsched import ExponentialDecay, StepDecay
 
 
 class Overflows(Recorder):
@@ -68,3 +68,16 @@ def test_without_a_scaler_nothing_is_counted(tmp_path: Path) -> None:
     trainer(tmp_path, schedule, precision="bf16-mixed", max_epochs=1).fit(model)
     assert model.used == [1.0, 0.5, 0.25, 0.125]
     assert schedule.state_dict()["record"]["skipped"] == 0
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create the checkpoint")
+def test_another_schedule_knows_of_the_skipped_ones(tmp_path: Path) -> None:
+    """Two of the first 4 updates are."""
+    run = {"max_epochs": 2}
+    first = Overflows(fused=False)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), saver(tmp_path), plugins=[fp16()], **run).fit(first)
+    model = Overflows(fused=False)
+    model.bad = set()
+    fit = trainer(tmp_path, ExponentialDecay(gamma=0.5, interval="step"), plugins=[fp16()], **run)
+    fit.fit(model, ckpt_path=tmp_path / "4.ckpt")
+    assert model.used == [0.25, 0.125, 0.0625, 0.03125]

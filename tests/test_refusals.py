@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from models import Recorder, trainer
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -160,6 +161,24 @@ def test_a_unit_that_is_too_fine_for_the_interval(tmp_path: Any) -> None:
     )
 
 
+def no_one_length(tmp_path: Any) -> str:
+    schedule = CosineRestarts("1 epochs", interval="step")
+    return refusal(tmp_path, schedule, GradientAccumulationScheduler({0: 1, 2: 7}), max_epochs=4)
+
+
+def test_a_cycle_in_epochs_that_have_no_one_length_in_steps(tmp_path: Any) -> None:
+    assert no_one_length(tmp_path).startswith(
+        "CosineRestarts: 't_0' is '1 epochs', which the Trainer cannot turn into steps: "
+    )
+
+
+@pytest.mark.xfail(reason="position.run_of says of every run that neither max_epochs nor max_steps is set")
+def test_a_cycle_without_one_length_is_refused_with_the_right_reason(tmp_path: Any) -> None:
+    assert no_one_length(tmp_path).endswith(
+        ": the number of steps an epoch changes during the run. Pass t_0=<number of steps>."
+    )
+
+
 def test_a_metric_that_nothing_logs(tmp_path: Any) -> None:
     model = Recorder(val_batches=1)
     with pytest.raises(MisconfigurationException) as refused:
@@ -169,6 +188,16 @@ def test_a_metric_that_nothing_logs(tmp_path: Any) -> None:
         " There are: lr-SGD, train_loss, val_loss."
     )
     assert len(model.used) == 7  # one epoch with its validation, and not a batch more
+
+
+def test_a_metric_that_nothing_logs_beside_endless_data(tmp_path: Any) -> None:
+    """No epoch will end, so that the first validation has to tell."""
+    model = Stream(val_batches=1)
+    with pytest.raises(
+        MisconfigurationException, match=r"must be a logged metric, got 'val_los'. Did you mean 'val_loss'"
+    ):
+        trainer(tmp_path, ReduceOnPlateau("val_los"), max_epochs=1, max_steps=8, val_check_interval=2).fit(model)
+    assert len(model.used) == 2
 
 
 def test_a_formula_that_gives_no_lr(tmp_path: Any) -> None:
