@@ -53,8 +53,8 @@ class LRSchedule(LRCallback, ABC):
     [0.1, 0.05, 0.025]
 
     Args:
-        interval: What ``t`` counts, and how often the LR changes: ``"epoch"``, ``"step"``, ``"second"`` or a function of
-            the Trainer (or the name to import it by) that gives a whole number which never falls, such as the tokens
+        interval: What ``t`` counts, and how often the LR changes: ``"epoch"``, ``"step"``, ``"second"``, or a function
+            of the Trainer (or the name to import it by) that gives a whole number which never falls, such as the tokens
             seen. A step is one optimizer update, never a micro-batch of an accumulation window; seconds are those that
             the fit has trained, earlier processes included, by rank zero's watch, and the run has ``max_time`` of them.
             None: for a part that of its whole, else ``"epoch"``.
