@@ -64,8 +64,8 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
         shape: ``"linear"``, ``"cosine"``, ``"1-sqrt"``, ``"square"`` or ``"exponential"``, which needs an
             ``eta_min_ratio`` > 0.
         t_max: Where the decay ends at the latest, a positive duration. None: with the run, if its length is known.
-        checkpoint_before_decay: Save a checkpoint, ``before-decay-step=<updates>.ckpt``, just before the first update
-            of the decay, in the folder of the first ModelCheckpoint, or in ``default_root_dir/checkpoints``. A run with
+        checkpoint_before_decay: Save a checkpoint just before the first update of the decay, in the folder of the first
+            ModelCheckpoint or in ``default_root_dir/checkpoints``: ``before-decay-step=<updates>.ckpt``. A run with
             more ``patience`` continues from it at the base LR. Where the module logs the metric in its own
             ``on_train_epoch_end``, the next epoch has begun when it is judged, and one update comes before it.
         **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by

@@ -37,8 +37,8 @@ class WarmupStableDecay(FlooredSchedule):
         shape: ``"linear"``, ``"cosine"``, ``"1-sqrt"``, ``"square"`` or ``"exponential"``, which needs an
             ``eta_min_ratio`` > 0.
         t_max: Where the decay ends, a positive duration. None: the rest of the run after the warmup.
-        checkpoint_before_decay: Save a checkpoint, ``before-decay-step=<updates>.ckpt``, just before the first update
-            of the decay, in the folder of the first ModelCheckpoint, or in ``default_root_dir/checkpoints``. A longer
+        checkpoint_before_decay: Save a checkpoint just before the first update of the decay, in the folder of the first
+            ModelCheckpoint or in ``default_root_dir/checkpoints``: ``before-decay-step=<updates>.ckpt``. A longer
             run continues from it at the base LR.
         **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
             default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
