@@ -31,13 +31,15 @@ from .formula.timeline import Run
 FORMAT = 1  # of what a checkpoint keeps
 
 # arguments that do not change the curve: a resume with other values is nobody's concern
-_NO_CURVE = ("log_lr", "prog_bar", "replace_scheduler")
+_NO_CURVE = ("log_lr", "prog_bar", "replace_scheduler", "checkpoint_before_decay")
 
 
 class LRCallback(Callback, ABC):
     """A callback that owns a hyperparameter of some parameter groups and asks a subclass what it should be."""
 
     momentum: tuple[float, float] | None = None
+    #: whether a checkpoint is saved when a decay begins
+    checkpoint_before_decay: bool = False
 
     def __init__(
         self,

@@ -79,6 +79,11 @@ class Placed:
         note = self.schedule.note(base)
         return [f"{type(self.schedule).__name__}: {note}."] if note else []
 
+    def decays(self, position: Position) -> bool:
+        """Whether a decay has begun before which a checkpoint is asked for."""
+        begin = self.schedule.decay_begins() if self.schedule.checkpoint_before_decay else None
+        return begin is not None and position[self.clock] - self._begin_t >= begin
+
     def by_plan(self) -> bool:
         """Whether a change of pace concerns it."""
         return PLANNED in (self.clock, self._warmup_clock)

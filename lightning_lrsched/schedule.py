@@ -139,6 +139,10 @@ class LRSchedule(LRCallback, ABC):
     def moment_at(self, t: int, bases: set[float]) -> Moment:
         return self.line(t)
 
+    def decay_begins(self) -> int | None:
+        """The t from which on the LR comes down for good, where there is one, and it is known."""
+        return None
+
     def length(self, argument: str) -> int:
         """The duration ``argument`` in intervals."""
         if isinstance(value := getattr(self, argument), Integral):

@@ -77,7 +77,8 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
     steps: LRSchedule = StepDecay(3, 0.5, interval="step", param_groups="b")
     run: dict[str, Any] = {}
     if "cooldown" in folder:
-        steps = CooldownOnPlateau(5, patience=9, threshold=0.0, interval="step", param_groups="b")
+        asked = {"param_groups": "b", "checkpoint_before_decay": True}
+        steps = CooldownOnPlateau(5, patience=9, threshold=0.0, interval="step", **asked)
         run["max_time"] = timedelta(hours=1)
     if "spike" in folder:
         steps = BackOffOnSpike(hold=2, recovery=1, window=5, interval="step", param_groups="b")

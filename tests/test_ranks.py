@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ranks import environment
 
 HERE = Path(__file__).parent
@@ -73,6 +74,9 @@ def test_a_cooldown_begins_on_both(tmp_path: Path) -> None:
     assert first == second
     # the ninth check without improvement is that of epoch 11; the last of 5 intervals ends the run
     assert [b for _, b in first["used"]][-4:] == pytest.approx([0.8, 0.6, 0.4, 0.2])
+    (path,) = tmp_path.rglob("before-decay*")
+    checkpoint = torch.load(path, weights_only=True)
+    assert (path.name, checkpoint["global_step"]) == ("before-decay-step=12.ckpt", 12)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import lightning_lrsched
 from lightning_lrsched import LRSchedule
-from recipes import compare, gan, mlp, reactions, xor
+from recipes import compare, extend, gan, mlp, reactions, xor
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(ROOT.glob("recipes/configs/*.yaml"))
@@ -334,3 +334,23 @@ def test_gan_refuses_what_it_cannot_run(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit, match="2"):
         gan.main(["--steps", "1"])
     assert "--seeds must be at least 1 and --steps at least 2" in capsys.readouterr().err
+
+
+def test_extend_prints_the_lrs_of_each_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """4 epochs and 4 more. Cosines at 0, 45, 90 and 135 degrees, and over eight and, after a warmup, three epochs."""
+    extend.main(["--epochs", "4", "--more", "4"])
+    head, *rows = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert head.split() == ["epoch", *map(str, range(8)), "loss"]
+    lrs = [" ".join(row[7:55].split()) for row in rows if not row.startswith(("Cosine", "Warmup"))]
+    cosine = "0.100 0.085 0.050 0.015"
+    assert lrs[:2] == [cosine, "0.050 0.031 0.015 0.004"]
+    assert lrs[2:4] == [cosine, "0.050 0.100 0.075 0.025"]
+    assert lrs[4:] == ["0.100 0.100 0.100 0.100", "0.100 0.100 0.100 0.100 0.050"]
+    told = [row for row in rows if row.startswith(("Cosine", "Warmup"))]
+    assert [row.rpartition("; ")[2] for row in told] == ["LR 0.0146447 -> 0.05.", "the LR stays."]
+
+
+def test_extend_refuses_what_it_cannot_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        extend.main(["--more", "3"])
+    assert "--epochs and --more must be at least 4" in capsys.readouterr().err

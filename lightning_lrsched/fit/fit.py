@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from . import changes, rivals
+from .branching import Branching
 from .dashboard import open_dashboard
 from .groups import DrivenGroups
 from .monitor import Monitor
@@ -41,6 +42,7 @@ class Fit:
         self._told = told
         self._found = rivals.found(trainer)
         self._reactions = Reactions(schedule, trainer, self.values) if schedule.reactive() else None
+        self._branching: Branching | None = None
         self._hooks: list[RemovableHandle] = []
         # whether a value may change inside an accumulation window, which is to have one
         self._restless = bool(schedule.reactive()) or schedule.counts in ("second", "interval")
@@ -69,6 +71,8 @@ class Fit:
         elif trainer.scaler is not None:
             self._scale = trainer.scaler.get_scale()
         self._enter()
+        if schedule.checkpoint_before_decay:
+            self._branching = Branching(schedule, trainer, self.values)
         self.values.open_logbook([fit.schedule for fit in self._company])
         before = dict(record.values)
         if window_open(trainer, batches_done(trainer)):
@@ -175,6 +179,11 @@ class Fit:
             self.values.log_point()  # else the update may yet be given another LR
 
     def batch_ends(self, batch_idx: int) -> None:
+        self._update_ends(batch_idx)
+        if self._branching is not None:
+            self._branching.within_epoch()
+
+    def _update_ends(self, batch_idx: int) -> None:
         self.values.take_in()
         if (self._reactions is None and self._scale is None) or window_open(self._trainer, batch_idx + 1):
             return
@@ -191,6 +200,8 @@ class Fit:
         self._check(Monitor.epoch_ends)
         if self._reactions is not None and self.schedule.counts == "epoch":
             self._reactions.tick(ahead=1)
+        if self._branching is not None:
+            self._branching.epoch_ends()
         self.values.publish()
 
     # ---- what a reactive schedule sees
@@ -202,6 +213,8 @@ class Fit:
     def validation_ends(self, of_the_fit: bool) -> None:
         if of_the_fit:
             self._check(Monitor.validation_ends)
+            if self._branching is not None:
+                self._branching.within_epoch()
         self.values.publish()
 
     def loss(self, loss: Tensor) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from typing_extensions import Unpack
 
-from ..formula.curves import Line
 from ..formula.decisions import Reaction
 from ..formula.timeline import Mark, Run
 from ..measure import Span, until
@@ -19,6 +19,7 @@ from .plateau import Checks, Mode, PlateauDetector, ThresholdMode
 @dataclass
 class CooldownMemory(Checks):
     began: int | None = None  # the t from which the decay runs
+    began_after: int | None = None  # so many checks without improvement; None: the time began it
 
 
 class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
@@ -39,7 +40,8 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
     - ``t_max - decay``, as far as ``t_max`` is known.
 
     ``decay`` intervals later the fit stops. The first two are decisions: ``journal`` holds them, and a checkpoint keeps
-    them, so that a resumed run ends where the uninterrupted one does.
+    them, so that a resumed run ends where the uninterrupted one does. A ``patience`` that was raised beyond the checks
+    that began the decay takes it back: such a run goes on at the base LR.
 
     >>> cooldown = CooldownOnPlateau(decay=4, patience=2)
     >>> [cooldown.lr_at(t, base_lr=1.0) for t in (0, 100)]
@@ -62,6 +64,10 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
         shape: ``"linear"``, ``"cosine"``, ``"1-sqrt"``, ``"square"`` or ``"exponential"``, which needs an
             ``eta_min_ratio`` > 0.
         t_max: Where the decay ends at the latest, a positive duration. None: with the run, if its length is known.
+        checkpoint_before_decay: Save a checkpoint just before the first update of the decay, in the folder of the first
+            ModelCheckpoint or in ``default_root_dir/checkpoints``: ``before-decay-step=<updates>.ckpt``. A run with
+            more ``patience`` continues from it at the base LR. Where the module logs the metric in its own
+            ``on_train_epoch_end``, the next epoch has begun when it is judged, and one update comes before it.
         **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
             default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
 
@@ -92,9 +98,10 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
         check_on_train_epoch_end: bool = False,
         shape: Decay = "linear",
         t_max: int | str | None = None,
+        checkpoint_before_decay: bool = False,
         **floored: Unpack[FlooredArguments],
     ) -> None:
-        super().__init__(decay, shape=shape, t_max=t_max, **floored)
+        super().__init__(decay, shape=shape, t_max=t_max, checkpoint_before_decay=checkpoint_before_decay, **floored)
         self._detect(monitor, mode, patience, threshold, threshold_mode, smoothing, check_on_train_epoch_end)
         self.memory = CooldownMemory()
 
@@ -103,11 +110,12 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
         """The t from which the decay runs; None: no decision has been taken."""
         return self.memory.began
 
-    def line(self, t: int) -> Line:
-        end = self._end_of_decay()
-        return Line(1.0) if end is None else self.decline(t, end)
+    def remember(self, remembered: dict[str, Any]) -> None:
+        super().remember(remembered)
+        if self.memory.began_after is not None and self.memory.began_after < self.patience:
+            self.memory.began = self.memory.began_after = None
 
-    def _end_of_decay(self) -> int | None:
+    def decay_ends(self) -> int | None:
         planned = None if self.t_max is None else self.length("t_max")
         ends = [planned, None if self.began is None else self.began + self.length("decay")]
         return min((end for end in ends if end is not None), default=None)
@@ -119,11 +127,12 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
     def react(self, value: float, t: int, bases: set[float]) -> Reaction | None:
         self.count(value)
         if self._holds(t) and self.memory.bad_checks >= self.patience:
+            self.memory.began_after = self.memory.bad_checks
             return self._begin_decay(t, self._stalled(value))
         return None
 
     def tick(self, t: int, left: Callable[[], float | None]) -> Reaction | None:
-        end = self._end_of_decay()
+        end = self.decay_ends()
         if end is not None and t >= end:
             return Reaction(stop=True)
         # one interval more and the time would no longer do
@@ -133,7 +142,7 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
 
     def _holds(self, t: int) -> bool:
         """Whether no decay has begun, nor is one that would end sooner under way."""
-        end = self._end_of_decay()
+        end = self.decay_ends()
         return end is None or t + self.length("decay") < end
 
     def _begin_decay(self, t: int, reason: str) -> Reaction:

@@ -55,6 +55,9 @@ class _Sequence(_Whole):
     def own_active(self, position: Position) -> dict[Placed, int]:
         return self.part_at(position).active(position)
 
+    def decays(self, position: Position) -> bool:
+        return self.part_at(position).decays(position)
+
 
 class _Product(_Whole):
     def says(self, position: Position, t: int, bases: set[float]) -> Moment:
@@ -73,6 +76,9 @@ class _Product(_Whole):
     def own_active(self, position: Position) -> dict[Placed, int]:
         return {leaf: t for part in self.parts for leaf, t in part.active(position).items()}
 
+    def decays(self, position: Position) -> bool:
+        return any(part.decays(position) for part in self.parts)
+
 
 class _Composite(LRSchedule):
     """A schedule whose parts say the LR; the composite owns the parameter groups."""
@@ -84,6 +90,7 @@ class _Composite(LRSchedule):
             checks.refuse(self, "parts", rule, parts)
         self.parts = tuple(parts)
         super().__init__(**common)
+        self.checkpoint_before_decay = any(part.checkpoint_before_decay for part in self.parts)
         for part in self.parts:
             if part.interval not in (None, self.interval or "epoch"):
                 whole = self.interval or "epoch"

@@ -37,6 +37,9 @@ class WarmupStableDecay(FlooredSchedule):
         shape: ``"linear"``, ``"cosine"``, ``"1-sqrt"``, ``"square"`` or ``"exponential"``, which needs an
             ``eta_min_ratio`` > 0.
         t_max: Where the decay ends, a positive duration. None: the rest of the run after the warmup.
+        checkpoint_before_decay: Save a checkpoint just before the first update of the decay, in the folder of the first
+            ModelCheckpoint or in ``default_root_dir/checkpoints``: ``before-decay-step=<updates>.ckpt``. A longer
+            run continues from it at the base LR.
         **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
             default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
 
@@ -60,6 +63,7 @@ class WarmupStableDecay(FlooredSchedule):
         *,
         shape: Decay = "linear",
         t_max: int | str | None = None,
+        checkpoint_before_decay: bool = False,
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
@@ -69,9 +73,19 @@ class WarmupStableDecay(FlooredSchedule):
         if shape == "exponential" and not self.eta_min_ratio:
             checks.refuse(self, "eta_min_ratio", "a number in (0, 1] with shape='exponential'", self.eta_min_ratio)
         self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.checkpoint_before_decay = checks.flag(self, "checkpoint_before_decay", checkpoint_before_decay)
 
     def line(self, t: int) -> Line:
-        return self.decline(t, self.length("t_max"))
+        end = self.decay_ends()
+        return Line(1.0) if end is None else self.decline(t, end)
+
+    def decay_ends(self) -> int | None:
+        """The t from which on the LR is the floor."""
+        return self.length("t_max")
+
+    def decay_begins(self) -> int | None:
+        end = self.decay_ends()
+        return None if end is None else max(end - self.length("decay"), 0)
 
     def decline(self, t: int, end: int) -> Line:
         """The base LR until ``decay`` intervals before ``end``, and down from there."""
