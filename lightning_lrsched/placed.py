@@ -64,6 +64,16 @@ class Placed:
     def momentum(self, position: Position) -> float:
         return self.schedule.momentum_at(max(position[self.clock] - self._begin_t, 0))
 
+    # ---- its shape
+
+    def corners(self, end: Position) -> set[tuple[int, int]]:
+        """The places before ``end`` where the curve bends or jumps, each with the clock that it goes by."""
+        ramp_ends = {(self._warmup_clock, self._warmup_start + self._warmup)}
+        return ramp_ends | {(self.clock, self._begin_t + t) for t in self.own_corners(end)}
+
+    def own_corners(self, end: Position) -> Iterable[int]:
+        return self.schedule.corners(max(end[self.clock] - self._begin_t, 0))
+
     # ---- the schedules with a memory in it
 
     @property

@@ -16,7 +16,7 @@ from typing_extensions import Never, Unpack
 from .callback import LRCallback
 from .formula import checks
 from .formula.arguments import refuse_unknown
-from .formula.curves import Line, Moment
+from .formula.curves import Line, Moment, recurring
 from .formula.decisions import title
 from .formula.durations import Interval, parse
 from .formula.memory import Reactive
@@ -148,6 +148,20 @@ class LRSchedule(LRCallback, ABC):
         if all(isinstance(each, Integral) for each in value):
             return tuple(value)
         raise open_duration(self, argument)
+
+    def corners(self, end: int) -> list[int]:
+        """Where the curve bends or jumps before ``end``, for whoever shows it by few points.
+
+        These are the ends of the durations and the recurrences of the periods; a formula with other corners overrides
+        it. Asked of a schedule that stands in a run.
+        """
+        found: list[int] = []
+        for argument in self.durations:
+            value = getattr(self, argument)
+            found += value if isinstance(value, tuple) else [] if value is None else [value]
+        for argument in self.periods:
+            found += recurring(period, end) if (period := getattr(self, argument)) else []
+        return found
 
     # ---- seen without a Trainer
 

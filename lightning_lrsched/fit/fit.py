@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from . import changes, rivals
-from .dashboard import open_dashboard
+from .dashboard import open_dashboard, show_plans
 from .groups import DrivenGroups
 from .monitor import Monitor
 from .ownership import Claim, claim, refuse_high_floor, refuse_shared, refuse_shared_memory, unclaimed
@@ -34,6 +34,7 @@ class Fit:
         refuse_high_floor(schedule, *schedule.floor(), driven)
         self.schedule = schedule
         self.started = False
+        self.plan_shown = False
         self.values = Values(schedule, trainer, driven, self._joined)
         self._trainer = trainer
         self._company = company
@@ -136,7 +137,7 @@ class Fit:
         if self.values.progress.reloaded():
             moved = self._measure()
             if moved and not self._repaced:
-                self._repaced = True
+                self._repaced, self.plan_shown = True, False
                 changes.tell_of_reload(self.schedule, moved)
         self.values.apply()
 
@@ -152,10 +153,20 @@ class Fit:
             self.values.apply()
             if first:
                 self._edited = rivals.undo_edits(self.schedule, self.values, told=self._edited)
+        if first and self is self._company[-1]:
+            self._show_plans()
         due = self.values.note_point(self._epoch_began)
         self._epoch_began = False
         if due and (self._reactions is None or not self._reactions.watches):
             self.values.log_point()  # else the update may yet be given another LR
+
+    def _show_plans(self) -> None:
+        """At a batch, for only there all schedules know how their run goes on; anew where it goes otherwise."""
+        if not all(fit.plan_shown for fit in self._company):
+            shown = [(fit.schedule, fit.values) for fit in self._company if fit.schedule.log_lr]
+            show_plans(self._trainer, shown)
+            for fit in self._company:
+                fit.plan_shown = True
 
     def batch_ends(self, batch_idx: int) -> None:
         self.values.take_in()
@@ -225,6 +236,7 @@ class Fit:
         record.run = record.timed_from = None
         record.late.clear()
         schedule.begin_anew()
+        self.plan_shown = False
         self._enter()
         schedule.changes.clear()
         refuse_high_floor(schedule, *schedule.floor(), self.values.driven)
@@ -236,6 +248,7 @@ class Fit:
 
     def _joined(self, groups: DrivenGroups) -> None:
         """Groups came or went."""
+        self.plan_shown = False
         optimizers = self._trainer.optimizers
         claims = [(f.schedule, {g.index: g.selection for g in f.values.driven}) for f in self._company]
         refuse_shared(claims, optimizers)
@@ -259,14 +272,14 @@ def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
 
 
 def start(schedules: Sequence[Schedule], trainer: Trainer) -> None:
-    """Let them all start, and show their plans."""
+    """Let them all start, and show what they are."""
     fits: list[Fit] = [schedule.fit for schedule in schedules if schedule.fit is not None]
     if any(fit.started for fit in fits):
         return
     for fit in fits:
         fit.start()
     if trainer.loggers:
-        open_dashboard(trainer, [(fit.schedule, fit.values) for fit in fits if fit.schedule.log_lr])
+        open_dashboard(trainer, [fit.schedule for fit in fits if fit.schedule.log_lr])
 
 
 def tell_unclaimed(trainer: Trainer, company: Sequence[Fit], told: set[str]) -> None:

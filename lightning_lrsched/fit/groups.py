@@ -201,11 +201,20 @@ class DrivenGroups:
 
     def values_at(self, t: int, moment: Moment) -> list[float]:
         values = moment.of(self.bases)
-        if self._late:
-            share = moment.at(self._reference) / self._reference
-            for place, late in self._late:
-                values[place] = late.value if t == late.t else late.value * (share / late.share)
+        for place, _ in self._late:
+            values[place] = self.value_at(place, t, moment)
         return values
+
+    def value_at(self, place: int, t: int, moment: Moment) -> float:
+        late = self.members[place].late
+        if late is None:
+            return moment.at(self.bases[place])
+        share = moment.at(self._reference) / self._reference
+        return late.value if t == late.t else late.value * (share / late.share)
+
+    def bases_at(self, places: Iterable[int]) -> set[float]:
+        """The base values that ``value_at`` needs for these places."""
+        return {self.bases[place] for place in places} | {self._reference}
 
     def in_force(self, place: int) -> float:
         """What the coming update finds, an edit by other code included; tensors are not read back."""

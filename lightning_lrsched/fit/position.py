@@ -83,7 +83,9 @@ class Progress:
         return self._trainer.current_epoch if restart is None else self._trainer.current_epoch - restart[0]
 
     def now(self, index: int) -> Position:
-        made = self.epoch() if self._by_epoch else self.steps(index)
+        return self.at(self.epoch() if self._by_epoch else self.steps(index))
+
+    def at(self, made: int) -> Position:
         return (made, math.floor(self.run.planned(made))) if self._parted else (made, made)
 
     def measure(self) -> tuple[Run, Run] | None:

@@ -85,6 +85,18 @@ def interpolate(points: Sequence[tuple[float, float]], t: float, shape: Shape) -
     return value
 
 
+MOST = 100  # times that something recurring is told: more would fill any picture
+
+
+def recurring(period: int, end: int) -> range:
+    """The multiples of ``period`` before ``end``; where they are very many, evenly picked ones.
+
+    >>> list(recurring(4, 10)), list(recurring(1, 201))[:3]
+    ([0, 4, 8], [0, 3, 6])
+    """
+    return range(0, end, period * max(-(-end // (period * MOST)), 1))
+
+
 def ramp(t: int, warmup: int, start_factor: float | None) -> float:
     """The warmup's factor at ``t < warmup``: linear from ``start_factor`` (None: one even stair of the ramp) to 1.
 

@@ -107,6 +107,10 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
         end = self._end_of_decay()
         return Line(1.0) if end is None else self.decline(t, end)
 
+    def corners(self, end: int) -> list[int]:
+        decayed = self._end_of_decay()
+        return [] if decayed is None else self.bends(decayed)
+
     def _end_of_decay(self) -> int | None:
         planned = None if self.t_max is None else self.length("t_max")
         ends = [planned, None if self.began is None else self.began + self.length("decay")]

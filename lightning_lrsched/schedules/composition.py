@@ -28,6 +28,9 @@ class _Whole(Placed):
     def by_plan(self) -> bool:
         return super().by_plan() or any(part.by_plan() for part in self.parts)
 
+    def corners(self, end: Position) -> set[tuple[int, int]]:
+        return super().corners(end).union(*(part.corners(end) for part in self.parts))
+
     def lengths(self) -> dict[str, Any]:
         return super().lengths() | {"parts": tuple(part.lengths() for part in self.parts)}
 
