@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from itertools import chain, count
 from typing import Any
 
+from lightning.fabric.utilities.cloud_io import get_filesystem
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
@@ -56,19 +59,26 @@ def _plan(trainer: Trainer, schedule: Schedule, values: Values) -> list[Point]:
 
 def _unused(folder: str) -> str:
     """A plan never stands in another's place."""
-    numbered = (f"{folder}-{number}" for number in count(2))
-    return next(name for name in chain([folder], numbered) if not os.path.exists(name))
+    exists, numbered = get_filesystem(folder).exists, (f"{folder}-{number}" for number in count(2))
+    return next(name for name in chain([folder], numbered) if not exists(name))
 
 
 def _write(folder: str, points: list[Point]) -> None:
-    # TensorBoard's own, which a logger of its kind has loaded
+    """An event file at one go: a writer of TensorBoard's has a thread, which costs more than all of this."""
+    # which a logger of TensorBoard's kind has loaded
+    from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
-    from torch.utils.tensorboard import FileWriter
+    from torch.utils.tensorboard import RecordWriter
 
-    writer: Any = FileWriter(folder, max_queue=len(points) + 1)  # a full queue would make the fit wait for the disk
+    now, file = time.time(), BytesIO()
+    records = RecordWriter(file)
+    records.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
     for step, lrs in points:
-        writer.add_summary(Summary(value=[Summary.Value(tag=name, simple_value=lr) for name, lr in lrs.items()]), step)
-    writer.close()
+        summary = Summary(value=[Summary.Value(tag=name, simple_value=lr) for name, lr in lrs.items()])
+        records.write(Event(wall_time=now, step=step, summary=summary).SerializeToString())
+    files = get_filesystem(folder)
+    files.makedirs(folder, exist_ok=True)
+    files.pipe_file(os.path.join(folder, f"events.out.tfevents.{now:.0f}.planned"), file.getvalue())
 
 
 def _those_that_can(trainer: Trainer, do: str) -> list[Callable[..., None]]:

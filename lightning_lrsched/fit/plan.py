@@ -41,8 +41,10 @@ class Plan:
             for made in self._places(self._progress.now(groups.index)[0], self._end) if curves else ():
                 moment = self._values.placed.moment(self._progress.at(made), bases)
                 lrs = {name: groups.value_at(place, made, moment) for name, place in curves}
+                found.append((first := self._step(made), lrs))
                 # what holds for an epoch does so from its first update to its last
-                found += [(step, lrs) for step in sorted({self._step(made), self._step(made + 1) - 1})]
+                if self._by_epoch and (last := self._step(made + 1) - 1) > first:
+                    found.append((last, lrs))
         return found
 
     def _places(self, now: int, end: Mark) -> list[int]:
