@@ -110,7 +110,7 @@ class Fit:
         return changes.of_pace(before, now)
 
     def _place(self) -> None:
-        self.values.placed = self.schedule.place(self.values.progress.run)
+        self.values.place(self.schedule.place(self.values.progress.run))
 
     def end(self) -> None:
         """The last batch is done."""
@@ -221,7 +221,7 @@ class Fit:
             return
         if window_open(self._trainer, batches_done(self._trainer)):
             for groups in self.values.driven:
-                groups.position = None  # to be written when the window ends
+                groups.made = None  # to be written when the window ends
         else:
             self._reactions.restore()
             self.values.rewrite()

@@ -24,7 +24,6 @@ class Plan:
         self._trainer = trainer
         self._values = values
         self._progress, run = values.progress, values.progress.run
-        self._by_epoch = schedule.interval == "epoch"
         self._run, self._end = run, run.end(schedule.interval)
         self._last = run.end("step")
         self._batches, self._batches_done = trainer.num_training_batches, batches_done(trainer)
@@ -32,25 +31,25 @@ class Plan:
 
     def points(self) -> list[Point]:
         known = self._batches != inf if self._progress.manual else self._run.pace is not None
-        if self._end is None or not (known if self._by_epoch else not self._progress.manual):
+        if self._end is None or not (known if self._progress.by_epoch else not self._progress.manual):
             return []
         found = []
         for groups in self._values.driven:
             curves = lowest_and_highest(groups, curves_of(self._trainer, groups))
             bases = groups.bases_at(place for _, place in curves)
-            for made in self._places(self._progress.now(groups.index)[0], self._end) if curves else ():
+            for made in self._places(self._progress.made(groups.index), self._end) if curves else ():
                 moment = self._values.placed.moment(self._progress.at(made), bases)
                 lrs = {name: groups.value_at(place, made, moment) for name, place in curves}
                 found.append((first := self._step(made), lrs))
                 # what holds for an epoch does so from its first update to its last
-                if self._by_epoch and (last := self._step(made + 1) - 1) > first:
+                if self._progress.by_epoch and (last := self._step(made + 1) - 1) > first:
                     found.append((last, lrs))
         return found
 
     def _places(self, now: int, end: Mark) -> list[int]:
         """Evenly picked intervals, and both sides of each corner, so that a jump stays one."""
         corners = {
-            place if clock == MADE or self._by_epoch else ceil(self._run.made(place))
+            place if clock == MADE or self._progress.by_epoch else ceil(self._run.made(place))
             for clock, place in self._values.placed.corners(end)
         }
         places = {*range(now, end.made, ceil(max(end.made - now, 1) / POINTS)), end.made - 1}
@@ -61,7 +60,7 @@ class Plan:
         """The first step of an interval, as the loggers will count it."""
         if self._progress.manual:  # the Trainer counts batches there
             ahead = (made - self._progress.epoch()) * int(self._batches) - self._batches_done
-        elif self._by_epoch:
+        elif self._progress.by_epoch:
             assert self._run.pace is not None
             first = ceil(self._run.made(self._run.pace.steps(made)))
             ahead = (first if self._last is None else min(first, self._last.made)) - self._progress.steps(0)

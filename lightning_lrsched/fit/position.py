@@ -56,10 +56,10 @@ class Progress:
     def __init__(self, trainer: Trainer, schedule: Schedule) -> None:
         self._trainer = trainer
         self._schedule = schedule  # whose record may be replaced during the fit, by a search for the LR
-        self._by_epoch = schedule.interval == "epoch"
+        self.by_epoch = schedule.interval == "epoch"
         self.manual = not trainer.lightning_module.automatic_optimization
         # counts the Trainer's updates: trainer.global_step is six properties further away
-        self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
+        self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
         self._parted = False  # whether the two clocks differ
         self._arriving = False  # whether what is left of the epoch is known at its first batch only
 
@@ -74,16 +74,20 @@ class Progress:
 
     def steps(self, index: int) -> int:
         """Updates since the schedule began, by the optimizer or, where it is one for all, by the Trainer."""
-        restart = self._record.restart
-        made = self._record.updates[index] if self.manual else self._updates.optimizer_steps - self._record.skipped
-        return made if restart is None else made - restart[1]
+        record = self._schedule.record
+        made = record.updates[index] if self.manual else self._updates.completed - record.skipped
+        return made if record.restart is None else made - record.restart[1]
 
     def epoch(self) -> int:
         restart = self._record.restart
         return self._trainer.current_epoch if restart is None else self._trainer.current_epoch - restart[0]
 
+    def made(self, index: int) -> int:
+        """Intervals of the optimizer that have passed."""
+        return self.epoch() if self.by_epoch else self.steps(index)
+
     def now(self, index: int) -> Position:
-        return self.at(self.epoch() if self._by_epoch else self.steps(index))
+        return self.at(self.made(index))
 
     def at(self, made: int) -> Position:
         return (made, math.floor(self.run.planned(made))) if self._parted else (made, made)
@@ -102,7 +106,7 @@ class Progress:
         self._record.run = run = self._entered(now, made) if before is None else before.goes_on_as(now, made)
         reshaped = self._trainer.fit_loop.restarting and shape != self._record.epoch_shape
         self._arriving = run.knots != (now if before is None else before).knots or (reshaped and run.pace is not None)
-        self._parted = not self._by_epoch and len(run.knots) > 1
+        self._parted = not self.by_epoch and len(run.knots) > 1
         paces = before is not None and before.pace is not None and now.pace is not None
         return (before, run) if before is not None and paces and run.pace is not before.pace else None
 
@@ -137,7 +141,7 @@ class Progress:
     def _spread(self, updates: int, epoch: int) -> bool:
         before, self._arriving = self.run, False
         self._record.run = before.spread(self.steps(0), updates, epoch)
-        self._parted = not self._by_epoch and len(self.run.knots) > 1
+        self._parted = not self.by_epoch and len(self.run.knots) > 1
         return self.run is not before
 
 
