@@ -138,14 +138,17 @@ class LRSchedule(LRCallback, ABC):
 
     def length(self, argument: str) -> int:
         """The duration ``argument`` in intervals."""
-        if isinstance(value := getattr(self, argument), Integral):
+        value = getattr(self, argument)
+        if type(value) is int:  # as it is in a run
+            return value
+        if isinstance(value, Integral):
             return int(value)
         raise open_duration(self, argument)
 
     def lengths(self, argument: str) -> tuple[int, ...]:
         """The durations of the list ``argument``, in intervals."""
         value: tuple[int, ...] = getattr(self, argument)
-        if all(isinstance(each, Integral) for each in value):
+        if all(type(each) is int or isinstance(each, Integral) for each in value):
             return tuple(value)
         raise open_duration(self, argument)
 

@@ -22,7 +22,9 @@ class Line(NamedTuple):
     floor: float = 0.0
 
     def at(self, base_lr: float) -> float:
-        return max(self.factor * base_lr + self.offset, self.floor)
+        factor, offset, floor = self
+        lr = factor * base_lr + offset
+        return lr if lr > floor else floor
 
     def of(self, base_lrs: Iterable[float]) -> list[float]:
         factor, offset, floor = self
