@@ -5,8 +5,9 @@
 Every side runs in a real ``Trainer.fit``. Its second batch stops there, and one loop, the same for all sides, drives
 what the Trainer does about the LR in a batch: the hooks that the callback overrides, the calls that step torch's
 schedulers, the counters. The ratio compares what a schedule adds to such a batch, so the column ``none`` is taken off
-both sides; ``trainer.fit`` is compared as it is. The sides take turns, and the medians over the rounds count. Times
-depend on the machine; ratios hardly do.
+both sides; ``trainer.fit`` is compared as it is. "Inside a fit" nothing is driven: the Trainer trains, and each hook is
+timed where it stands. The sides take turns, and the medians over the rounds count. Times depend on the machine; ratios
+hardly do.
 """
 
 from __future__ import annotations
@@ -340,7 +341,7 @@ def bytes_grown(case: Case, steps: int, side: str) -> int:
 
 # ---- the table
 
-HEAD = f"{'case':<46}{'unit':>6}{'ours':>11}{'native':>11}{'none':>11}{'ratio':>8}{'target':>10}"
+HEAD = f"{'case':<60}{'unit':>6}{'ours':>11}{'native':>11}{'none':>11}{'ratio':>8}{'target':>10}"
 
 
 @dataclass(frozen=True)
@@ -368,7 +369,7 @@ class Row:
         ratio = "" if self.above is None else f"{self.above:+.1f}"
         ratio = ratio if self.ratio is None else f"{self.ratio:.3f}"
         target = "" if self.target is None else f"<= {self.target:g}"
-        return f"{self.case:<46}{self.unit:>6}{figures}{ratio:>8}{target:>10} {self.verdict}".rstrip()
+        return f"{self.case:<60}{self.unit:>6}{figures}{ratio:>8}{target:>10} {self.verdict}".rstrip()
 
 
 def in_turn(rounds: int, measure: Callable[[str], float]) -> tuple[float, float, float]:
