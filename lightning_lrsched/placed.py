@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
@@ -57,6 +58,16 @@ class Placed:
     def momentum(self, position: Position) -> float:
         return self.schedule.momentum_at(max(position[self.clock] - self._begin_t, 0))
 
+    # ---- its shape
+
+    def corners(self, end: Position) -> set[tuple[int, int]]:
+        """The places before ``end`` where the curve bends or jumps, each with the clock that it goes by."""
+        ramp_ends = {(self._warmup_clock, self._warmup_start + self._warmup)}
+        return ramp_ends | {(self.clock, self._begin_t + t) for t in self.own_corners(end)}
+
+    def own_corners(self, end: Position) -> Iterable[int]:
+        return self.schedule.corners(max(end[self.clock] - self._begin_t, 0))
+
     # ---- the schedules with a memory in it
 
     @property
@@ -98,8 +109,24 @@ class Placed:
 
     def values(self, positions: Iterable[Position], bases: list[float]) -> list[list[float]]:
         """For each base value, the values at these positions."""
-        moment, distinct = self.moment, set(bases)
+        moments = self.moments(positions, set(bases))
         if len(bases) == 1:
             base = bases[0]
-            return [[moment(position, distinct).at(base) for position in positions]]
-        return [list(values) for values in zip(*(moment(p, distinct).of(bases) for p in positions), strict=True)]
+            return [[moment.at(base) for moment in moments]]
+        return [list(values) for values in zip(*(moment.of(bases) for moment in moments), strict=True)]
+
+    def moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
+        """Those of rising positions."""
+        clock, begin, rising = self._warmup_clock, self._begin, iter(positions)
+        for position in rising:
+            if position[clock] >= begin[clock]:
+                yield from self.own_moments(chain([position], rising), bases)
+            else:
+                yield self.moment(position, bases)
+
+    def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
+        """The same after the warmup."""
+        if not self.schedule.says_moments:
+            return (self._own(position, bases) for position in positions)
+        line, clock, begin = self.schedule.line, self.clock, self._begin_t
+        return (line(position[clock] - begin) for position in positions)

@@ -15,7 +15,7 @@ from typing_extensions import Never, Unpack
 from .callback import LRCallback
 from .formula import checks
 from .formula.arguments import refuse_unknown
-from .formula.curves import Line, Moment
+from .formula.curves import Line, Moment, recurring
 from .formula.decisions import title
 from .formula.durations import Interval, parse
 from .formula.memory import Reactive
@@ -145,16 +145,33 @@ class LRSchedule(LRCallback, ABC):
 
     def length(self, argument: str) -> int:
         """The duration ``argument`` in intervals."""
-        if isinstance(value := getattr(self, argument), Integral):
+        value = getattr(self, argument)
+        if type(value) is int:  # as it is in a run
+            return value
+        if isinstance(value, Integral):
             return int(value)
         raise open_duration(self, argument)
 
     def lengths(self, argument: str) -> tuple[int, ...]:
         """The durations of the list ``argument``, in intervals."""
         value: tuple[int, ...] = getattr(self, argument)
-        if all(isinstance(each, Integral) for each in value):
+        if all(type(each) is int or isinstance(each, Integral) for each in value):
             return tuple(value)
         raise open_duration(self, argument)
+
+    def corners(self, end: int) -> list[int]:
+        """Where the curve bends or jumps before ``end``, for whoever shows it by few points.
+
+        These are the ends of the durations and the recurrences of the periods; a formula with other corners overrides
+        it. Asked of a schedule that stands in a run.
+        """
+        found: list[int] = []
+        for argument in self.durations:
+            value = getattr(self, argument)
+            found += value if isinstance(value, tuple) else [] if value is None else [value]
+        for argument in self.periods:
+            found += recurring(period, end) if (period := getattr(self, argument)) else []
+        return found
 
     # ---- seen without a Trainer
 

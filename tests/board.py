@@ -79,10 +79,10 @@ def browser() -> Iterator[Any]:
         driver.quit()
 
 
-def opened(driver: Any, board: Board, page: str, *words: str) -> str:
+def opened(driver: Any, board: Board, page: str, *words: str, **query: Any) -> str:
     """The text of a page of TensorBoard once these words stand there, in its nested shadows too."""
     driver.get("about:blank")
-    driver.get(f"{board.address}/#{page}")
+    driver.get(f"{board.address}/?{urlencode(query)}#{page}")
     text, end = "", time.monotonic() + PATIENCE
     while time.monotonic() < end and not all(word in text for word in words):
         time.sleep(0.5)
@@ -94,36 +94,48 @@ def opened(driver: Any, board: Board, page: str, *words: str) -> str:
     return text
 
 
-def train(folder: Path) -> Any:
-    """A run on the digits: a warmup, a cosine, a guard, and the weight decay beside it."""
+def train(folder: Path) -> None:
+    """A run on the digits that backs off at spikes, is left halfway, resumed, and resumed with another floor."""
     import torch
     from lightning.pytorch import Trainer, seed_everything
+    from lightning.pytorch.callbacks import LambdaCallback
     from lightning.pytorch.loggers import TensorBoardLogger
 
     from lightning_lrsched import BackOffOnSpike, CosineAnnealing, ProductSchedule
     from recipes.mlp import MLP, Digits
 
+    def leave(trainer: Trainer, *_: Any) -> None:
+        if trainer.current_epoch == 8:
+            trainer.save_checkpoint(folder / "left.ckpt")
+            trainer.should_stop = True
+
     torch.set_num_threads(1)
-    seed_everything(0)
-    parts = [CosineAnnealing(interval="step", warmup="2 epochs"), BackOffOnSpike(threshold=8.0, interval="step")]
-    schedules = [ProductSchedule(parts, interval="step"), CosineAnnealing(hyperparameter="weight_decay")]
-    trainer = Trainer(
-        accelerator="cpu",
-        max_epochs=20,
-        callbacks=schedules,
-        logger=TensorBoardLogger(folder, "digits"),
-        log_every_n_steps=5,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-    )
-    trainer.fit(MLP(optimizer="adamw", l2=0.01), datamodule=Digits())
+    floors = {"run": 0.0, "resumed": 0.0, "changed": 0.3}
+    for version, floor in floors.items():
+        seed_everything(0)
+        annealing = CosineAnnealing(interval="step", warmup="2 epochs", eta_min_ratio=floor)
+        guard = BackOffOnSpike(threshold=1.55, hold=5, window=8, interval="step")
+        callbacks: list[Any] = [ProductSchedule([annealing, guard], interval="step")]
+        callbacks += [LambdaCallback(on_train_epoch_end=leave)] if version == "run" else []
+        trainer = Trainer(
+            accelerator="cpu",
+            max_epochs=20,
+            callbacks=callbacks,
+            logger=TensorBoardLogger(folder, name="", version=version),
+            log_every_n_steps=1,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+        )
+        trainer.fit(MLP(l2=0.01), datamodule=Digits(), ckpt_path=None if version == "run" else folder / "left.ckpt")
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as logs:
         train(Path(logs))
         with tensorboard(Path(logs)) as running, browser() as chromium:
-            opened(chromium, running, "custom_scalars&_smoothingWeight=0", "Matches (2)")
-            time.sleep(3)  # the curves are drawn after the words
+            opened(chromium, running, "timeseries", "changed/planned", "lr-Adam", tagFilter="lr-", smoothing=0)
+            for button in ("Toggle settings side pane", "Toggle full size mode"):
+                chromium.find_element("css selector", f'[aria-label="{button}"]').click()
+            time.sleep(4)  # the curves are drawn after the words
             chromium.save_screenshot(str(PICTURE))
     print(f"{PICTURE.name}: {PICTURE.stat().st_size // 1024} KB")

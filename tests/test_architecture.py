@@ -36,7 +36,13 @@ PRIVATE = {  # of Lightning's and torch's, for want of a public name
     ("look/fits.py", "_MultiProcessingLauncher"),
     ("look/fits.py", "_TunerExitException"),
 }
-LAZY = {("formula/pictures.py", "matplotlib"), ("__main__.py", "jsonargparse"), ("__main__.py", "plotext")}
+LAZY = {
+    ("formula/pictures.py", "matplotlib"),
+    ("fit/dashboard.py", "tensorboard"),
+    ("fit/dashboard.py", "torch"),  # which loads TensorBoard
+    ("__main__.py", "jsonargparse"),
+    ("__main__.py", "plotext"),
+}
 MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FILE = 200, 300  # of code: no blank lines, comments and docstrings
 
 

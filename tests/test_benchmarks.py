@@ -20,7 +20,9 @@ def test_the_benchmark_prints_its_table_and_writes_json(tmp_path: Path) -> None:
     for row in rows:
         assert row["case"] in run.stdout
         assert all(
-            math.isfinite(row[figure]) for figure in ("ours", "native", "none", "ratio") if row[figure] is not None
+            math.isfinite(row[figure])
+            for figure in ("ours", "native", "none", "ratio", "above")
+            if row[figure] is not None
         )
         assert row["ours"] > 0 or row["unit"] == "bytes"
     assert {"pass", "MISS"} >= {row["verdict"] for row in rows if row["target"]}

@@ -1,21 +1,24 @@
-"""TensorBoard as a dashboard: LR and loss on one page, the planned curves as pictures, calls and decisions as text."""
+"""TensorBoard as a dashboard: LR and loss on one page, planned curves under the actual ones, and texts."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Sequence
+from io import BytesIO
+from itertools import chain, count
 from typing import Any
 
+from lightning.fabric.utilities.cloud_io import get_filesystem
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from ..formula.decisions import title
-from ..formula.pictures import Curve, axes, draw
 from .logbook import logged_step
 from .ownership import hyperparameters
+from .plan import Plan, Point
 from .protocol import Schedule
 from .values import Values
-
-POINTS = 500  # of a picture, about
 
 
 def send_text(trainer: Trainer, tag: str, text: str) -> None:
@@ -24,18 +27,58 @@ def send_text(trainer: Trainer, tag: str, text: str) -> None:
         add_text(tag, text, logged_step(trainer))
 
 
-def open_dashboard(trainer: Trainer, begun: Sequence[tuple[Schedule, Values]]) -> None:
-    """Write, for all the schedules of a fit at once, what their page and their tabs need."""
+def open_dashboard(trainer: Trainer, begun: Sequence[Schedule]) -> None:
+    """Write, for all the schedules of a fit at once, what their page and their texts need."""
     if not begun or not trainer.is_global_zero:
         return
-    keys = sorted({key for schedule, _ in begun for key in hyperparameters(schedule)})
+    keys = sorted({key for schedule in begun for key in hyperparameters(schedule)})
     for add_custom_scalars in _those_that_can(trainer, "add_custom_scalars"):
         add_custom_scalars(_layout(keys))
-    for schedule, values in begun:
+    for schedule in begun:
         send_text(trainer, f"{schedule.state_key}/call", f"`{schedule!r}`")
-        for add_figure in _those_that_can(trainer, "add_figure"):
-            if (picture := _picture(schedule, values)) is not None:
-                add_figure(f"{schedule.state_key}/planned", picture, logged_step(trainer))
+
+
+def show_plans(trainer: Trainer, begun: Sequence[tuple[Schedule, Values]]) -> None:
+    """Write the curves to come, as a run of TensorBoard's own beside the fit's: each in the chart of the actual one."""
+    folders: list[Any] = [get_logdir() for get_logdir in _those_that_can(trainer, "get_logdir")]
+    if not folders or not trainer.is_global_zero:
+        return
+    points = [point for schedule, values in begun for point in _plan(trainer, schedule, values)]
+    step = logged_step(trainer)
+    for folder in folders if points else ():
+        _write(_unused(os.path.join(folder, f"planned-from-step-{step}" if step else "planned")), points)
+
+
+def _plan(trainer: Trainer, schedule: Schedule, values: Values) -> list[Point]:
+    try:
+        return Plan(trainer, schedule, values).points()
+    except Exception as error:  # of a user's formula where the fit may never come
+        rank_zero_info(f"{type(schedule).__name__}: no planned curve goes to TensorBoard. {error}")
+        return []
+
+
+def _unused(folder: str) -> str:
+    """A plan never stands in another's place."""
+    exists, numbered = get_filesystem(folder).exists, (f"{folder}-{number}" for number in count(2))
+    return next(name for name in chain([folder], numbered) if not exists(name))
+
+
+def _write(folder: str, points: list[Point]) -> None:
+    """An event file at one go: a writer of TensorBoard's has a thread, which costs more than all of this."""
+    # which a logger of TensorBoard's kind has loaded
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from torch.utils.tensorboard import RecordWriter
+
+    now, file = time.time(), BytesIO()
+    records = RecordWriter(file)
+    records.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    for step, lrs in points:
+        summary = Summary(value=[Summary.Value(tag=name, simple_value=lr) for name, lr in lrs.items()])
+        records.write(Event(wall_time=now, step=step, summary=summary).SerializeToString())
+    files = get_filesystem(folder)
+    files.makedirs(folder, exist_ok=True)
+    files.pipe_file(os.path.join(folder, f"events.out.tfevents.{now:.0f}.planned"), file.getvalue())
 
 
 def _those_that_can(trainer: Trainer, do: str) -> list[Callable[..., None]]:
@@ -50,36 +93,3 @@ def _layout(keys: list[str]) -> dict[str, dict[str, list[Any]]]:
     tags = {title(key): f"{key}-" for key in keys}
     beside = {"LR": tags.pop("LR"), "loss": ".*[Ll]oss"} if "LR" in tags else {"loss": ".*[Ll]oss"}
     return {"Schedules": {name: ["Multiline", [tag]] for name, tag in (beside | tags).items()}}
-
-
-def _picture(schedule: Schedule, values: Values) -> Any:
-    """The planned curve of the highest and the lowest base value, over the run; None: it cannot be drawn."""
-    end = values.progress.run.end(schedule.counts)
-    bases = {base for groups in values.driven for base in groups.bases}
-    record = schedule.record
-    another = record.restart is not None or len(values.progress.run.knots) > 1 or bool(schedule.journal)
-    if end is None or not bases or another:  # so that t or the curve is not what it was
-        return None
-    try:
-        curves, xlabel = _curves(schedule, values, sorted({max(bases), min(bases)}, reverse=True), end.planned)
-        ax = axes(on_screen=False)
-    except Exception as error:  # of matplotlib that is missing, or of a user's formula where the fit may never come
-        rank_zero_info(f"{type(schedule).__name__}: no picture of the planned curve goes to TensorBoard. {error}")
-        return None
-    return draw(curves, xlabel, title(schedule.hyperparameter), ax)[0]
-
-
-def _curves(schedule: Schedule, values: Values, bases: list[float], total: int) -> tuple[list[Curve], str]:
-    """In steps, as TensorBoard's curves are, as far as the Trainer knows how many an epoch has."""
-    places = range(0, total, -(-total // POINTS))
-    columns = [values.placed.moment((t, t), set(bases)).of(bases) for t in places]
-    pace = values.progress.run.pace
-    x: list[float] = list(places)
-    xlabel: str = schedule.counts
-    if schedule.counts == "epoch":  # each value holds for its epoch
-        x = [float(edge) for t in places for edge in (t, min(t + places.step, total))]
-        columns = [column for column in columns for _ in range(2)]
-        if pace is not None:
-            x, xlabel = [float(pace.steps(int(epoch))) for epoch in x], "step"
-    labels = [f"base {title(schedule.hyperparameter)} {base:g}" for base in bases]
-    return [Curve(label, x, list(y)) for label, y in zip(labels, zip(*columns, strict=True), strict=True)], xlabel

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from . import changes, rivals
 from .branching import Branching
-from .dashboard import open_dashboard
+from .dashboard import open_dashboard, show_plans
 from .groups import DrivenGroups
 from .monitor import Monitor
 from .ownership import Claim, claim, refuse_high_floor, refuse_shared, refuse_shared_memory, unclaimed
@@ -36,6 +36,7 @@ class Fit:
         self.schedule = schedule
         self.started = False
         self.stale = False  # whether an argument of the schedule has changed
+        self.plan_shown = False
         self.values = Values(schedule, trainer, driven, self._joined)
         self._trainer = trainer
         self._company = company
@@ -89,7 +90,7 @@ class Fit:
         if self._reactions is not None:
             self._reactions.start_clock()
         if trainer.loggers and all(fit.started for fit in self._company):
-            open_dashboard(trainer, [(fit.schedule, fit.values) for fit in self._company if fit.schedule.log_lr])
+            open_dashboard(trainer, [fit.schedule for fit in self._company if fit.schedule.log_lr])
 
     def _enter(self) -> None:
         """Take the place in the run, and note what is not as it was."""
@@ -121,10 +122,10 @@ class Fit:
 
     def _place(self) -> None:
         self.stale = False
-        self.values.placed = self.schedule.place(self.values.progress.run)
+        self.values.place(self.schedule.place(self.values.progress.run))
         self.schedule.record.lengths = self.values.placed.lengths()
         for groups in self.values.driven:
-            groups.position = None  # its value may be another now
+            groups.made = None  # its value may be another now
 
     def end(self) -> None:
         """The last batch is done."""
@@ -153,7 +154,7 @@ class Fit:
         if self.values.progress.reloaded():
             moved = self._measure()
             if moved and not self._repaced:
-                self._repaced = True
+                self._repaced, self.plan_shown = True, False
                 changes.tell_of_reload(self.schedule, moved)
         else:
             self.values.progress.off_plan()
@@ -173,10 +174,20 @@ class Fit:
             self.values.apply()
             if first:
                 self._edited = rivals.undo_edits(self.schedule, self.values, told=self._edited)
+        if first and self is self._company[-1]:
+            self._show_plans()
         due = self.values.note_point(self._epoch_began)
         self._epoch_began = False
         if due and (self._reactions is None or not self._reactions.watches):
             self.values.log_point()  # else the update may yet be given another LR
+
+    def _show_plans(self) -> None:
+        """At a batch, for only there all schedules know how their run goes on; anew where it goes otherwise."""
+        if not all(fit.plan_shown for fit in self._company):
+            shown = [(fit.schedule, fit.values) for fit in self._company if fit.schedule.log_lr]
+            show_plans(self._trainer, shown)
+            for fit in self._company:
+                fit.plan_shown = True
 
     def batch_ends(self, batch_idx: int) -> None:
         self._update_ends(batch_idx)
@@ -243,7 +254,7 @@ class Fit:
             return
         if window_open(self._trainer, batches_done(self._trainer)):
             for groups in self.values.driven:
-                groups.position = None  # to be written when the window ends
+                groups.made = None  # to be written when the window ends
         else:
             self._reactions.restore()
             self.values.rewrite()
@@ -259,6 +270,7 @@ class Fit:
         record.begun_at = self.values.progress.clock()
         record.late.clear()
         schedule.begin_anew()
+        self.plan_shown = False
         self._enter()
         schedule.changes.clear()
         refuse_high_floor(schedule, *schedule.floor(), self.values.driven)
@@ -270,6 +282,7 @@ class Fit:
 
     def _joined(self, groups: DrivenGroups) -> None:
         """Groups came or went."""
+        self.plan_shown = False
         refuse_shared(_taken(self._company), self._trainer.optimizers)
         tell_unclaimed(self._trainer, self._company, self._told)
 

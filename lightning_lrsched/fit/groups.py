@@ -96,7 +96,7 @@ class DrivenGroups:
         self.optimizer = optimizer
         self.hyperparameter = hyperparameter
         self.selection = selection
-        self.position: tuple[int, int] | None = None  # whose values are in force
+        self.made: int | None = None  # the interval whose values are in force
         self.steps_begun = 0  # of the optimizer, and not ended
         self.values: list[float] = []
         self.members: list[Member] = []
@@ -144,7 +144,7 @@ class DrivenGroups:
 
     def restore(self, late: dict[int, LateGroup]) -> None:
         """Take the groups as they are before the first batch; ``late`` came during the run, in an earlier process."""
-        self.position = None
+        self.made = None
         self._count_in(self.selection.of(self._all()))
         for member in self.members:
             member.late = late.get(member.index)
@@ -190,9 +190,9 @@ class DrivenGroups:
         """The base value whose curve late groups follow: that of a plain group, where there is one."""
         return next((member.base for member in [*plain, *self.members] if member.base > 0.0), 1.0)
 
-    def write(self, position: tuple[int, int], moment: Moment) -> bool:
-        """Put the values of ``position`` in force; False where they are in force already."""
-        self.position, t = position, position[0]
+    def write(self, t: int, moment: Moment) -> bool:
+        """Put the values of interval ``t`` in force; False where they are in force already."""
+        self.made = t
         pinned = bool(self._late) and any(t == late.t for _, late in self._late)
         if moment == self.moment and pinned == self._pinned:
             return False
@@ -203,11 +203,20 @@ class DrivenGroups:
 
     def values_at(self, t: int, moment: Moment) -> list[float]:
         values = moment.of(self.bases)
-        if self._late:
-            share = moment.at(self._reference) / self._reference
-            for place, late in self._late:
-                values[place] = late.value if t == late.t else late.value * (share / late.share)
+        for place, _ in self._late:
+            values[place] = self.value_at(place, t, moment)
         return values
+
+    def value_at(self, place: int, t: int, moment: Moment) -> float:
+        late = self.members[place].late
+        if late is None:
+            return moment.at(self.bases[place])
+        share = moment.at(self._reference) / self._reference
+        return late.value if t == late.t else late.value * (share / late.share)
+
+    def bases_at(self, places: Iterable[int]) -> set[float]:
+        """The base values that ``value_at`` needs for these places."""
+        return {self.bases[place] for place in places} | {self._reference}
 
     def in_force(self, place: int) -> float:
         """What the coming update finds, an edit by other code included; tensors are not read back."""

@@ -41,6 +41,24 @@ def _suffixes(groups: list[Group]) -> list[str]:
     return [f"/{name or f'pg{number}'}" for number, name in enumerate(given, start=1)]
 
 
+def curves_of(trainer: Trainer, groups: DrivenGroups) -> list[tuple[str, int]]:
+    """Names and places of the groups that have a curve: every one, or with many one for each distinct LR."""
+    names, members = group_names(trainer.optimizers, groups.hyperparameter)[groups.index], groups.members
+    curves = [(names[member.index], place) for place, member in enumerate(members)]
+    if len(curves) <= MANY:
+        return curves
+    # from the last to the first, so that the first group of each LR gives the name
+    return list({(members[i].base, members[i].late): (name, i) for name, i in reversed(curves)}.values())
+
+
+def lowest_and_highest(groups: DrivenGroups, curves: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Where there are still many, these two."""
+    if len(curves) <= MANY:
+        return curves
+    curves = sorted(curves, key=lambda curve: groups.bases[curve[1]])
+    return [curves[0], curves[-1]]
+
+
 class Logbook:
     """The curves of one schedule during one fit."""
 
@@ -56,24 +74,18 @@ class Logbook:
         self._momentum: list[str] = []
 
     def name(self, driven: list[DrivenGroups], momentum: bool) -> None:
-        """Choose the curves: every group's, or with many groups one for each distinct LR, or the extremes."""
+        """Choose the curves."""
         self._curves = []
         for groups in driven:
-            names, bases = group_names(self._trainer.optimizers, groups.hyperparameter)[groups.index], groups.bases
-            curves = [(names[member.index], place) for place, member in enumerate(groups.members)]
-            if len(curves) > MANY:
-                # from the last to the first, so that the first group of each LR gives the name
-                members = groups.members
-                distinct = {(members[i].base, members[i].late): (name, i) for name, i in reversed(curves)}
-                curves = list(distinct.values())
-            if len(curves) > MANY:
-                curves.sort(key=lambda curve: bases[curve[1]])
+            curves = curves_of(self._trainer, groups)
+            shown = lowest_and_highest(groups, curves)
+            if len(shown) < len(curves):
+                (lowest, _), (highest, _) = shown
                 rank_zero_info(
-                    f"{self._owner}: {len(curves)} different curves; logging the lowest ({curves[0][0]}) and the"
-                    f" highest ({curves[-1][0]}). Add a LearningRateMonitor() to log them all."
+                    f"{self._owner}: {len(curves)} different curves; logging the lowest ({lowest}) and the highest"
+                    f" ({highest}). Add a LearningRateMonitor() to log them all."
                 )
-                curves = [curves[0], curves[-1]]
-            self._curves.append(curves)
+            self._curves.append(shown)
         momenta = group_names(self._trainer.optimizers, "momentum") if momentum else []
         self._momentum = [momenta[g.index][g.members[0].index] if momenta and g.members else "" for g in driven]
 

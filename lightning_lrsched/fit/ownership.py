@@ -61,6 +61,8 @@ def _is_pattern(group: str | int) -> bool:
 
 
 def _is_number(value: object) -> bool:
+    if type(value) is float:  # as nearly all are
+        return True
     if isinstance(value, Tensor):
         return value.numel() == 1
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -88,12 +88,12 @@ class Progress:
     def __init__(self, trainer: Trainer, schedule: Schedule) -> None:
         self._trainer = trainer
         self._schedule = schedule  # whose record may be replaced during the fit, by a search for the LR
-        self._by_epoch = schedule.counts == "epoch"
+        self.by_epoch = schedule.counts == "epoch"
         self._by_step = schedule.counts == "step"
         self._started = monotonic()
         self.manual = not trainer.lightning_module.automatic_optimization
         # counts the Trainer's updates: trainer.global_step is six properties further away
-        self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress
+        self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
         self._parted = False  # whether the two clocks differ
         self._arriving = False  # whether what is left of the epoch is known at its first batch only
 
@@ -108,9 +108,9 @@ class Progress:
 
     def steps(self, index: int) -> int:
         """Updates since the schedule began, by the optimizer or, where it is one for all, by the Trainer."""
-        restart = self._record.restart
-        made = self._record.updates[index] if self.manual else self._updates.optimizer_steps - self._record.skipped
-        return made if restart is None else made - restart[1]
+        record = self._schedule.record
+        made = record.updates[index] if self.manual else self._updates.completed - record.skipped
+        return made if record.restart is None else made - record.restart[1]
 
     def epoch(self) -> int:
         restart = self._record.restart
@@ -123,10 +123,7 @@ class Progress:
         if self._schedule.counts != "second":
             return 0
         seconds = int(self._record.seconds + monotonic() - self._started)
-        several = self._trainer.world_size > 1
-        return (
-            int(self._trainer.strategy.broadcast(seconds)) if several and self._schedule.counts == "second" else seconds
-        )
+        return int(self._trainer.strategy.broadcast(seconds)) if self._trainer.world_size > 1 else seconds
 
     def note_time(self) -> None:
         """Add the time of this process to the record, where it counts."""
@@ -134,11 +131,16 @@ class Progress:
             now = monotonic()
             self._record.seconds, self._started = self._record.seconds + now - self._started, now
 
-    def now(self, index: int) -> Position:
+    def made(self, index: int) -> int:
+        """Intervals of the optimizer that have passed."""
         if self._by_step:
-            made = self.steps(index)
-        else:
-            made = self.epoch() if self._by_epoch else self.clock() - self._record.begun_at
+            return self.steps(index)
+        return self.epoch() if self.by_epoch else self.clock() - self._record.begun_at
+
+    def now(self, index: int) -> Position:
+        return self.at(self.made(index))
+
+    def at(self, made: int) -> Position:
         return (made, math.floor(self.run.planned(made))) if self._parted else (made, made)
 
     def measure(self) -> tuple[Run, Run] | None:
@@ -190,7 +192,7 @@ class Progress:
     def reloaded(self) -> bool:
         """Whether an epoch has come with another number of batches, as far as it is known."""
         batches = self._trainer.num_training_batches
-        return batches != self._record.epoch_shape[0] and 0 < batches < math.inf and not self._by_epoch
+        return batches != self._record.epoch_shape[0] and 0 < batches < math.inf and not self.by_epoch
 
     def arrive(self, batch_idx: int) -> bool:
         """The first batch after a change of pace shows how much of its epoch is left; whether this is news."""

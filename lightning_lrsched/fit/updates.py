@@ -36,7 +36,7 @@ def count_updates(
         if found_inf is None or not found_inf.item():
             schedule.record.updates[index] += 1
             if schedule.counts == "step":
-                values.write(groups, values.progress.now(index))
+                values.write(groups, values.progress.made(index))
 
     optimizer = groups.optimizer
     return optimizer.register_step_pre_hook(before_step), optimizer.register_step_post_hook(after_step)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from lightning.pytorch import Trainer
 
+from ..formula.curves import Line, Moment
 from .callbacks import callbacks_of, is_a, looks_at_any_batch
 from .groups import DrivenGroups
 from .logbook import Logbook, logged_step
 from .position import Progress
 from .protocol import Placed, Position, Schedule
+
+AHEAD = 256  # intervals
 
 
 class Values:
@@ -28,6 +32,9 @@ class Values:
         self._logbook: Logbook | None = None
         self._point: int | None = None  # the x of a point that is logged once its update is made
         self._watched = False  # whether a callback may look at the values at any batch
+        self._ahead: list[tuple[Position, Moment]] = []  # of the intervals from the first one on
+        self._first = 0
+        self._reacts = bool(schedule.reactive())
         self.driven = driven
         self.placed: Placed
         self.progress: Progress
@@ -54,26 +61,53 @@ class Values:
 
     def apply(self) -> None:
         """Put the values of now in force."""
-        position = None
+        made = None
         for groups in self.driven:
-            if position is None or self.progress.manual:
-                position = self.progress.now(groups.index)
+            if made is None or self.progress.manual:
+                made = self.progress.made(groups.index)
                 groups.steps_begun = 0  # one that has raised
-            if groups.position != position or groups.changed:
-                self.write(groups, position)
+            if groups.made != made or groups.changed:
+                self.write(groups, made)
+
+    def place(self, placed: Placed) -> None:
+        """The schedule as it stands in the run from now on."""
+        self.placed = placed
+        self._ahead = []
+
+    def _at(self, made: int, bases: set[float]) -> tuple[Position, Moment]:
+        """Position and moment of an interval, and with them those of the next ones, twice as many each time."""
+        if 0 <= (ahead := made - self._first) < len(self._ahead):
+            return self._ahead[ahead]
+        position = self.progress.at(made)
+        now = position, self.placed.moment(position, bases)
+        # a schedule that reacts may yet say otherwise, and a formula of the user's is asked when its time has come
+        if not self._reacts and isinstance(now[1], Line):
+            times = min(2 * len(self._ahead) + 1, AHEAD)
+            self._first, self._ahead = made, [now]
+            with suppress(Exception):  # of a formula that has no value there, where the run may never come
+                self._ahead += self._lines(made + 1, made + times, bases)
+        return now
+
+    def _lines(self, first: int, end: int, bases: set[float]) -> Iterator[tuple[Position, Moment]]:
+        for made in range(first, end):
+            position = self.progress.at(made)
+            if not isinstance(moment := self.placed.moment(position, bases), Line):
+                return
+            yield position, moment
 
     def rewrite(self) -> None:
         """The same, after a decision or a change of the curve."""
         for groups in self.driven:
-            self.write(groups, self.progress.now(groups.index))
+            self.write(groups, self.progress.made(groups.index))
 
-    def write(self, groups: DrivenGroups, position: Position) -> None:
+    def write(self, groups: DrivenGroups, made: int) -> None:
         if groups.changed:
-            groups.adopt(position[0], lambda bases: self.placed.moment(position, bases))
+            groups.adopt(made, lambda bases: self.placed.moment(self.progress.at(made), bases))
             self._schedule.record.late[groups.index] = groups.late
             self._joined(groups)
             self.name()
-        if groups.write(position, self.placed.moment(position, groups.distinct)):
+        position, moment = self._at(made, groups.distinct)
+        if groups.write(made, moment):
             self._schedule.record.values[groups.index] = max(groups.values, default=0.0)
             if self._watched:
                 self.publish([groups])
@@ -83,8 +117,8 @@ class Values:
     def take_in(self) -> None:
         """Groups that came inside a batch, whose position stands."""
         for groups in self.driven:
-            if groups.changed and groups.position is not None:
-                self.write(groups, groups.position)
+            if groups.changed and groups.made is not None:
+                self.write(groups, groups.made)
 
     def let_go(self, groups: DrivenGroups) -> None:
         self.driven.remove(groups)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from typing import Any
 
 
+@lru_cache(maxsize=256)
 def parameters(cls: type) -> dict[str, Parameter]:
     """The parameters of the constructor, those that ``**common`` hands on to the base class included."""
     found: dict[str, Parameter] = {}
@@ -23,16 +24,16 @@ def parameters(cls: type) -> dict[str, Parameter]:
 
 def refuse_unknown(cls: type, given: dict[str, Any]) -> None:
     """A keyword that no constructor takes is reported of the class that was called."""
-    known = parameters(cls)
     for name in given:
+        known = parameters(cls)
         if name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else f" It takes {', '.join(known)}."
             raise TypeError(f"{cls.__name__}: no argument {name!r}.{hint}")
 
 
-def arguments(schedule: object) -> dict[str, Any]:
-    return {name: getattr(schedule, name) for name in parameters(type(schedule)) if hasattr(schedule, name)}
+def arguments(schedule: Any) -> dict[str, Any]:
+    return {name: getattr(schedule, name) for name in parameters(schedule.__class__) if hasattr(schedule, name)}
 
 
 def by_name(value: object) -> object:
@@ -66,7 +67,7 @@ def fingerprint(schedule: object, without: tuple[str, ...]) -> dict[str, Any]:
     return {k: v if type(v) in (bool, int, float, str, type(None)) else repr(v) for k, v in given.items()}
 
 
-def constructor_call(schedule: object) -> str:
-    known = parameters(type(schedule))
+def constructor_call(schedule: Any) -> str:
+    known = parameters(schedule.__class__)
     given = [f"{k}={by_name(v)!r}" for k, v in arguments(schedule).items() if not _same(v, known[k].default)]
     return f"{type(schedule).__name__}({', '.join(given)})"

@@ -22,7 +22,9 @@ class Line(NamedTuple):
     floor: float = 0.0
 
     def at(self, base_lr: float) -> float:
-        return max(self.factor * base_lr + self.offset, self.floor)
+        factor, offset, floor = self
+        lr = factor * base_lr + offset
+        return lr if lr > floor else floor
 
     def of(self, base_lrs: Iterable[float]) -> list[float]:
         factor, offset, floor = self
@@ -83,6 +85,18 @@ def interpolate(points: Sequence[tuple[float, float]], t: float, shape: Shape) -
             return value * rest + target * (1.0 - rest)
         start, value = position, target
     return value
+
+
+MOST = 100  # times that something recurring is told: more would fill any picture
+
+
+def recurring(period: int, end: int) -> range:
+    """The multiples of ``period`` before ``end``; where they are very many, evenly picked ones.
+
+    >>> list(recurring(4, 10)), list(recurring(1, 201))[:3]
+    ([0, 4, 8], [0, 3, 6])
+    """
+    return range(0, end, period * max(-(-end // (period * MOST)), 1))
 
 
 def ramp(t: int, warmup: int, start_factor: float | None) -> float:

@@ -29,15 +29,14 @@ def stairs(label: str, values: Sequence[float]) -> Curve:
     return Curve(label, x, [value for value in values for _ in range(2)])
 
 
-def axes(on_screen: bool = True) -> Axes:
-    """New axes in a figure of their own; one that is not for the screen is none of pyplot's, and quickly drawn."""
+def axes() -> Axes:
+    """New axes in a figure of their own."""
     try:
-        from matplotlib import figure, pyplot
+        from matplotlib import pyplot
     except ImportError as error:
         hint = 'Pictures are drawn by matplotlib, which is not there: pip install "lightning-lrsched[plot]".'
         raise ModuleNotFoundError(hint) from error
-    made = pyplot.figure(layout="constrained") if on_screen else figure.Figure(figsize=(6.0, 4.0), dpi=80)
-    ax: Axes = made.subplots()
+    ax: Axes = pyplot.figure(layout="constrained").subplots()
     return ax
 
 

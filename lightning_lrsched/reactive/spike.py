@@ -115,6 +115,12 @@ class BackOffOnSpike(Reactive, LRSchedule):
         back = interpolate([(hold - 1, 0.0), (hold + self.length("recovery"), 1.0)], t - self.spiked, "linear")
         return Line(self.factor * (1.0 - back) + back)
 
+    def corners(self, end: int) -> list[int]:
+        if self.spiked is None:
+            return []
+        back = self.spiked + self.length("hold")
+        return [back - 1, back + self.length("recovery")]
+
     def check(self, value: float, t: int) -> None:
         """Look at the value of update ``t``."""
         self.react(value, t, set())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, tee
 from math import prod
 from typing import Any
 
@@ -31,6 +32,9 @@ class _Whole(Placed):
     def by_plan(self) -> bool:
         return super().by_plan() or any(part.by_plan() for part in self.parts)
 
+    def corners(self, end: Position) -> set[tuple[int, int]]:
+        return super().corners(end).union(*(part.corners(end) for part in self.parts))
+
     def lengths(self) -> dict[str, Any]:
         of_parts = [
             (f"{name} of part {i} ({type(part.schedule).__name__})", length)
@@ -45,12 +49,24 @@ class _Sequence(_Whole):
 
     starts: tuple[Mark, ...]
 
+    def place_at(self, position: Position) -> int:
+        place = 0
+        for start in self.starts:
+            place += position[start.clock] >= start[start.clock]
+        return place
+
     def part_at(self, position: Position) -> Placed:
-        place = sum(position[start.clock] >= start[start.clock] for start in self.starts)
-        return self.parts[place]
+        return self.parts[self.place_at(position)]
 
     def says(self, position: Position, t: int, bases: set[float]) -> Moment:
         return self.part_at(position).moment(position, bases)
+
+    def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
+        if not self.schedule.says_moments:
+            yield from super().own_moments(positions, bases)
+            return
+        for place, stretch in groupby(positions, self.place_at):
+            yield from self.parts[place].moments(stretch, bases)
 
     def own_active(self, position: Position) -> dict[Placed, int]:
         return self.part_at(position).active(position)
@@ -61,10 +77,20 @@ class _Sequence(_Whole):
 
 class _Product(_Whole):
     def says(self, position: Position, t: int, bases: set[float]) -> Moment:
+        return self._times([part.moment(position, bases) for part in self.parts], bases)
+
+    def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
+        if not self.schedule.says_moments:
+            return super().own_moments(positions, bases)
+        each = zip(self.parts, tee(positions, len(self.parts)), strict=True)
+        moments = [part.moments(its, bases) for part, its in each]
+        return (self._times(factors, bases) for factors in zip(*moments, strict=True))
+
+    def _times(self, moments: Iterable[Moment], bases: set[float]) -> Moment:
         factor, others = 1.0, []
-        for moment in [part.moment(position, bases) for part in self.parts]:
-            if isinstance(moment, Line) and not moment.offset and not moment.floor:
-                factor *= moment.factor
+        for moment in moments:
+            if isinstance(moment, Line) and not moment[1] and not moment[2]:  # neither offset nor floor
+                factor *= moment[0]
             else:
                 others.append(moment)
         if not others:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line, cosine, ramp
+from ..formula.curves import MOST, Line, cosine, ramp, recurring
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -134,6 +135,14 @@ class CosineRestarts(FlooredSchedule):
         else:
             height = cosine(s - warmup, max(length - warmup, 1)) ** self.power
         return self.above_floor(height, peak=self.decay**cycle)
+
+    def corners(self, end: int) -> list[int]:
+        length = self.length("t_0")
+        starts: Sequence[int] = recurring(length, end)
+        if self.t_mult != 1:
+            starts = _cycles(length, str(self.t_mult), end.bit_length())[0]
+            starts = starts[:: -(-len(starts) // MOST)]
+        return [corner for start in starts for corner in (start, start + self.length("cycle_warmup"))]
 
     def cycle(self, t: int) -> tuple[int, int, int]:
         """Number of the cycle at ``t``, intervals within it, and its length."""

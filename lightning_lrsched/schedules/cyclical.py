@@ -8,7 +8,7 @@ from typing import Literal, cast
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Line, recurring
 from ..schedule import CommonArguments, LRSchedule
 
 Mode = Literal["triangular", "triangular2", "exp_range", "cosine"]
@@ -100,6 +100,11 @@ class CyclicalLR(LRSchedule):
         height = self.height(t)
         low = self.eta_min * (1.0 - height)
         return Line(height, low) if self.eta_max is None else Line(0.0, low + self.eta_max * height)
+
+    def corners(self, end: int) -> list[int]:
+        up = self.length("step_size")
+        down = up if self.step_size_down is None else self.length("step_size_down")
+        return [corner for start in recurring(up + down, end) for corner in (start, start + up)]
 
     def momentum_at(self, t: int) -> float:
         assert self.momentum is not None

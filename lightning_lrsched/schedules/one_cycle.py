@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, cast
 
 from typing_extensions import Unpack
@@ -99,6 +100,11 @@ class OneCycle(LRSchedule):
         assert self.momentum is not None
         low, high = self.momentum
         return self._along(t, high, low, high, high)
+
+    def corners(self, end: int) -> list[int]:
+        t_max = self.length("t_max")
+        up = self.pct_start * t_max
+        return [math.ceil(up), math.ceil(2 * up), t_max]
 
     def _along(self, t: int, start: float, peak: float, after: float, end: float) -> float:
         """The value at ``t`` of a cycle through these values; ``after`` is where the mirrored descent ends."""

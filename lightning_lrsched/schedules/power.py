@@ -63,6 +63,9 @@ class InverseSqrt(LRSchedule):
         noam = 1.0 if self.d_model is None else 1.0 / math.sqrt(self.d_model * timescale)
         return Line(noam * math.sqrt(timescale / (t + shift)))
 
+    def corners(self, end: int) -> list[int]:
+        return []
+
 
 class PowerDecay(FlooredSchedule):
     r"""A power law of the time, with a cooldown where one is given.
@@ -127,6 +130,12 @@ class PowerDecay(FlooredSchedule):
         rest = min(max(t_max - t, 0) / cooldown, 1.0)
         factor = max(self._law(min(t, begin)), ratio)
         return Line(factor * rest + ratio * (1.0 - rest), self.eta_min * (1.0 - rest), self.eta_min)
+
+    def corners(self, end: int) -> list[int]:
+        if not self.cooldown:
+            return []
+        t_max = self.length("t_max")
+        return [max(t_max - self.length("cooldown"), 0), t_max]
 
     def _law(self, t: int) -> float:
         timescale = self.length("timescale")

@@ -87,6 +87,13 @@ class WarmupStableDecay(FlooredSchedule):
         end = self.decay_ends()
         return None if end is None else max(end - self.length("decay"), 0)
 
+    def corners(self, end: int) -> list[int]:
+        return self.bends(self.length("t_max"))
+
+    def bends(self, end: int) -> list[int]:
+        """The ends of a decline to ``end``."""
+        return [end - min(self.length("decay"), end), end]
+
     def decline(self, t: int, end: int) -> Line:
         """The base LR until ``decay`` intervals before ``end``, and down from there."""
         decay = min(self.length("decay"), end)
