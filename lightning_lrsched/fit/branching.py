@@ -15,7 +15,7 @@ from .values import Values
 
 
 class Branching:
-    """Saves it when the next update is of the decay; a process that begins there, or later, has no need of it.
+    """Saves it, if asked, when the next update is of the decay; a process that begins there, or later, does not.
 
     It looks where Lightning can resume from: when a batch, a validation or an epoch has ended.
     """
@@ -24,6 +24,9 @@ class Branching:
         self._schedule = schedule
         self._trainer = trainer
         self._values = values
+        self._decays = False
+
+    def start(self) -> None:
         self._decays = self._has_begun()
 
     def _has_begun(self, ahead: int = 0) -> bool:
@@ -32,8 +35,8 @@ class Branching:
 
     def within_epoch(self) -> None:
         """Where the epoch ends with this batch, that is the moment; an open accumulation window is in no checkpoint."""
-        trainer = self._trainer
-        if not trainer.is_last_batch and not window_open(trainer, batches_done(trainer)):
+        trainer, asked = self._trainer, self._schedule.checkpoint_before_decay
+        if asked and not trainer.is_last_batch and not window_open(trainer, batches_done(trainer)):
             self._look(0)
 
     def epoch_ends(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from ..formula.decisions import title
@@ -52,6 +53,21 @@ def of_pace(before: Run, now: Run) -> dict[str, Change]:
         told = [", ".join(f"{n} from epoch {float(epoch):g} on" for epoch, n in plan.items()) for plan in plans]
         changed["steps an epoch"] = (Words(told[0]), Words(told[1]))
     return changed
+
+
+def tell_of_no_state(schedule: Schedule, trainer: Trainer) -> None:
+    """A resume from a checkpoint that knows nothing of the schedule."""
+    if not schedule.restored and trainer.global_step and trainer.ckpt_path:
+        rank_zero_info(
+            f"{type(schedule).__name__}: the checkpoint has no state of it; it goes on at the Trainer's position,"
+            f" epoch {trainer.current_epoch}, step {trainer.global_step}."
+        )
+
+
+def tell_notes(values: Values) -> None:
+    """What the schedule has to say at the start of a fit."""
+    for note in values.placed.notes(max((base for groups in values.driven for base in groups.bases), default=0.0)):
+        rank_zero_info(note)
 
 
 def tell_of_reload(schedule: Schedule, changed: dict[str, Change]) -> None:

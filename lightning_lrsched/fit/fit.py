@@ -43,7 +43,7 @@ class Fit:
         self._told = told
         self._found = rivals.found(trainer)
         self._reactions = Reactions(schedule, trainer, self.values) if schedule.reactive() else None
-        self._branching: Branching | None = None
+        self._branching = Branching(schedule, trainer, self.values)
         self._hooks: list[RemovableHandle] = []
         # whether a value may change inside an accumulation window, which is to have one
         self._restless = bool(schedule.reactive()) or schedule.counts in ("second", "interval")
@@ -59,11 +59,7 @@ class Fit:
         """The checkpoint is restored, and the first batch is near."""
         schedule, trainer, record = self.schedule, self._trainer, self.schedule.record
         self.started = True
-        if not schedule.restored and trainer.global_step and trainer.ckpt_path:
-            rank_zero_info(
-                f"{type(schedule).__name__}: the checkpoint has no state of it; it goes on at the Trainer's position,"
-                f" epoch {trainer.current_epoch}, step {trainer.global_step}."
-            )
+        changes.tell_of_no_state(schedule, trainer)
         self.values.progress = Progress(trainer, schedule)
         rivals.leave_to_others(schedule, trainer, self.values)
         if self.values.progress.manual:
@@ -72,8 +68,7 @@ class Fit:
         elif trainer.scaler is not None:
             self._scale = trainer.scaler.get_scale()
         self._enter()
-        if schedule.checkpoint_before_decay:
-            self._branching = Branching(schedule, trainer, self.values)
+        self._branching.start()
         self.values.open_logbook([fit.schedule for fit in self._company])
         before = dict(record.values)
         if window_open(trainer, batches_done(trainer)):
@@ -81,8 +76,7 @@ class Fit:
                 groups.hold()
         else:
             self.values.apply()
-        for note in self.values.placed.notes(max((base for g in self.values.driven for base in g.bases), default=0.0)):
-            rank_zero_info(note)
+        changes.tell_notes(self.values)
         since = "the checkpoint" if schedule.restored else "the last fit"
         changes.tell(schedule, self.values, schedule.changes, since, before)
         schedule.changes.clear()
@@ -190,14 +184,12 @@ class Fit:
                 fit.plan_shown = True
 
     def batch_ends(self, batch_idx: int) -> None:
-        self._update_ends(batch_idx)
-        if self._branching is not None:
-            self._branching.within_epoch()
-
-    def _update_ends(self, batch_idx: int) -> None:
         self.values.take_in()
-        if (self._reactions is None and self._scale is None) or window_open(self._trainer, batch_idx + 1):
-            return
+        if (self._reactions is not None or self._scale is not None) and not window_open(self._trainer, batch_idx + 1):
+            self._update_ends()
+        self._branching.within_epoch()
+
+    def _update_ends(self) -> None:
         if self._scale is not None:
             # fused optimizers skip inside their step, so only the falling scale tells
             scale = cast(Any, self._trainer.scaler).get_scale()
@@ -211,8 +203,7 @@ class Fit:
         self._check(Monitor.epoch_ends)
         if self._reactions is not None and self.schedule.counts == "epoch":
             self._reactions.tick(ahead=1)
-        if self._branching is not None:
-            self._branching.epoch_ends()
+        self._branching.epoch_ends()
         self.values.publish()
 
     # ---- what a reactive schedule sees
@@ -224,8 +215,7 @@ class Fit:
     def validation_ends(self, of_the_fit: bool) -> None:
         if of_the_fit:
             self._check(Monitor.validation_ends)
-            if self._branching is not None:
-                self._branching.within_epoch()
+            self._branching.within_epoch()
         self.values.publish()
 
     def loss(self, loss: Tensor) -> None:
