@@ -135,7 +135,8 @@ def test_a_run_goes_on_where_it_was_ended(
 ) -> None:
     seed = random.SystemRandom().randrange(2**32)
     dice, tally = random.Random(seed), Counter[str]()
-    lives = list(itertools.product(CASES, ["epoch", "step"], [1, 3]))
+    moving = [case for case in CASES if not case.name.startswith("batch-size")]  # which says one LR for all the run
+    lives = list(itertools.product(moving, ["epoch", "step"], [1, 3]))
     dice.shuffle(lives)
     if not full:  # one of each schedule
         lives = list({type(life[0].make()): life for life in lives}.values())
