@@ -83,7 +83,7 @@ class Fit:
         self.values.publish()
         if self._reactions is not None:
             self._reactions.start_clock()
-        if trainer.loggers and all(fit.started for fit in self._company):
+        if all(fit.started for fit in self._company):
             open_dashboard(trainer, [fit.schedule for fit in self._company if fit.schedule.log_lr])
 
     def _enter(self) -> None:
@@ -169,19 +169,11 @@ class Fit:
             if first:
                 self._edited = rivals.undo_edits(self.schedule, self.values, told=self._edited)
         if first and self is self._company[-1]:
-            self._show_plans()
+            show_new_plans(self._trainer, self._company)
         due = self.values.note_point(self._epoch_began)
         self._epoch_began = False
         if due and (self._reactions is None or not self._reactions.watches):
             self.values.log_point()  # else the update may yet be given another LR
-
-    def _show_plans(self) -> None:
-        """At a batch, for only there all schedules know how their run goes on; anew where it goes otherwise."""
-        if not all(fit.plan_shown for fit in self._company):
-            shown = [(fit.schedule, fit.values) for fit in self._company if fit.schedule.log_lr]
-            show_plans(self._trainer, shown)
-            for fit in self._company:
-                fit.plan_shown = True
 
     def batch_ends(self, batch_idx: int) -> None:
         self.values.take_in()
@@ -296,6 +288,14 @@ def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
     for fit in company:
         fit.schedule.fit = fit
     tell_unclaimed(trainer, company, told)
+
+
+def show_new_plans(trainer: Trainer, company: Sequence[Fit]) -> None:
+    """At a batch, for only there all schedules know how their run goes on; anew where it goes otherwise."""
+    if not all(fit.plan_shown for fit in company):
+        show_plans(trainer, [(fit.schedule, fit.values) for fit in company if fit.schedule.log_lr])
+        for fit in company:
+            fit.plan_shown = True
 
 
 def tell_unclaimed(trainer: Trainer, company: Sequence[Fit], told: set[str]) -> None:
