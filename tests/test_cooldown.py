@@ -161,19 +161,29 @@ def test_max_time_leaves_just_enough(clock: Clock, tmp_path: Path) -> None:
         assert again.used == model.used[step:], step
 
 
+class Compiles(Slow):
+    """Its first batch takes longer, by ``more`` seconds."""
+
+    def __init__(self, clock: Clock, more: float) -> None:
+        super().__init__(clock, batches=1000, val_batches=0)
+        self.more = more
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        self.clock.now += self.more if self.trainer.global_step == 0 else 0.0
+        return super().training_step(batch, batch_idx)
+
+
 @pytest.mark.filterwarnings("ignore:.* The fit ends without a single value of it")
-def test_max_time_decides_nothing_in_its_first_tenth(clock: Clock, tmp_path: Path) -> None:
-    """A first step of 9 seconds, as by a compilation, would leave no time for anything."""
+@pytest.mark.parametrize(("more", "began"), [(8.0, 171), (18.0, 2)])
+def test_max_time_decides_nothing_in_its_first_tenth(more: float, began: int, clock: Clock, tmp_path: Path) -> None:
+    """A first step of 9 seconds, as by a compilation, would leave no time for anything.
 
-    class Compiles(Slow):
-        def training_step(self, batch: Any, batch_idx: int) -> Any:
-            self.clock.now += 8.0 if self.trainer.global_step == 0 else 0.0
-            return super().training_step(batch, batch_idx)
-
-    model, schedule = Compiles(clock, batches=1000, val_batches=0), CooldownOnPlateau(20, interval="step", patience=99)
+    At t steps t + 8 seconds are gone; 192 - t left at (t + 8) / t are fewer than 21 from t = 171 on. After one of 19
+    seconds a tenth of the time has just gone at t = 2: the 180 left at 10 a step are 18.
+    """
+    model, schedule = Compiles(clock, more), CooldownOnPlateau(20, interval="step", patience=99)
     fit(tmp_path, schedule, model, max_time=timedelta(seconds=200))
-    # at t steps t + 8 seconds are gone; 192 - t left at (t + 8) / t are fewer than 21 from t = 171 on
-    assert next(t for t, lr in enumerate(model.used) if lr < 1.0) - 1 == 171
+    assert next(t for t, lr in enumerate(model.used) if lr < 1.0) - 1 == began
 
 
 def test_by_epochs_max_time_leaves_whole_ones(clock: Clock, tmp_path: Path) -> None:
