@@ -61,9 +61,9 @@ def test_a_stall_in_the_planned_decay_changes_nothing(tmp_path: Path) -> None:
 def test_the_end_of_the_run_begins_it_at_the_latest(tmp_path: Path) -> None:
     for schedule in (CooldownOnPlateau(4), CooldownOnPlateau("40%", interval="step", t_max="5 epochs")):
         model = Plays(calm=99)
-        fit(tmp_path, schedule, model, max_epochs=5 if schedule.interval == "epoch" else 10)
+        fit(tmp_path, schedule, model, max_epochs=10 if schedule.interval == "step" else 5)
         falling = [1.0, 1.0, 1.0, 1.0, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25]
-        assert model.used == (falling if schedule.interval == "epoch" else [1.0] * 3 + [1 - s / 8 for s in range(1, 8)])
+        assert model.used == ([1.0] * 3 + [1 - s / 8 for s in range(1, 8)] if schedule.interval == "step" else falling)
         assert schedule.journal == []
 
 
