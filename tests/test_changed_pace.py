@@ -20,6 +20,7 @@ from lightning_lrsched import (
     CosineAnnealing,
     LRSchedule,
     MultiStepDecay,
+    PolynomialDecay,
     ProductSchedule,
     SequentialSchedule,
     StepDecay,
@@ -254,6 +255,26 @@ def test_a_chain_of_two_changes(tmp_path: Path) -> None:
     assert third.used == cosines(32, 64, of=64)
     assert third.left == 0.0
     assert len([text for text in third.told if "steps an epoch: 4 -> 16" in text]) == 1
+
+
+def test_another_schedule_knows_the_paces_of_the_one_before(tmp_path: Path) -> None:
+    """An epoch at 8 updates, one at 4, and two at 16; update 10, where the new one's warmup ends, was in mid-epoch 1.
+
+    That is 24 of 64 updates, so that 40 are left, of which 8 are done.
+    """
+
+    def run(ckpt: int | None, schedule: LRSchedule, batches: int, epochs: int) -> list[Any]:
+        class Stops(Recorder):
+            def on_train_epoch_end(self) -> None:
+                self.trainer.should_stop = self.trainer.current_epoch == epochs - 1
+
+        model = Stops(batches=batches)
+        return resumed(tmp_path, ckpt, schedule, model=model, keep="on_train_epoch_end", max_epochs=4).used
+
+    run(None, open_cosine(), batches=8, epochs=1)
+    run(8, open_cosine(), batches=4, epochs=2)
+    used = run(12, PolynomialDecay(interval="step", warmup=10), batches=16, epochs=4)
+    assert used == pytest.approx([1.0 - t / 40 for t in range(8, 40)])
 
 
 @pytest.mark.filterwarnings("ignore:When using `Trainer\\(accumulate_grad_batches != 1\\)` and overriding")

@@ -190,6 +190,28 @@ def test_tensor_lrs_are_written_in_place_and_stay_the_same_objects(shared: bool,
     assert all(tensors == model.tensors[0] for tensors in model.tensors)
 
 
+def test_an_edit_beside_a_tensor_is_undone_and_the_tensor_stays(tmp_path: Path) -> None:
+    class Mixed(TensorLR):
+        """The second group has a plain LR, which other code edits after every update."""
+
+        def configure_optimizers(self) -> Any:
+            optimizer = super().configure_optimizers()
+            optimizer.param_groups[1]["lr"] = 0.25
+            return optimizer
+
+        def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+            Recorder.optimizer_step(self, epoch, batch_idx, optimizer, optimizer_closure)
+            self.tensors.append({id(optimizer.param_groups[0]["lr"])})
+            optimizer.param_groups[1]["lr"] = 7.0
+
+    model = Mixed()
+    trainer(tmp_path, StepDecay(1, 0.5), max_epochs=3, limit_train_batches=1).fit(model)
+    assert model.used == [[0.5, 0.25], [0.25, 0.125], [0.125, 0.0625]]
+    trainer(tmp_path, StepDecay(9, 0.5), max_epochs=2, limit_train_batches=1).fit(edited := Mixed())
+    assert edited.used == [[0.5, 0.25]] * 2
+    assert len(set.union(*edited.tensors)) == 1
+
+
 def test_a_shared_tensor_is_written_once_an_update(tmp_path: Path, monkeypatch: Any) -> None:
     fills: list[float] = []
     fill = Tensor.fill_

@@ -195,6 +195,12 @@ def test_the_lr_names_checkpoints_and_stops_training(tmp_path: Path) -> None:
     assert len(model.used) == 8  # the first epoch ends at 0.125, the second at 0.0078
 
 
+def test_a_checkpoint_by_steps_alone_is_named_by_the_lr_in_force(tmp_path: Path) -> None:
+    names = ModelCheckpoint(tmp_path, filename="{step}-{lr-SGD:.4f}", every_n_train_steps=2, save_top_k=-1)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), names, max_epochs=1).fit(Recorder(batches=4))
+    assert {path.name for path in tmp_path.glob("*.ckpt")} == {"step=2-lr-SGD=0.5000.ckpt", "step=4-lr-SGD=0.1250.ckpt"}
+
+
 def lr_tags(folder: Path) -> set[str]:
     events = EventAccumulator(str(folder))
     events.Reload()

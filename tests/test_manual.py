@@ -120,6 +120,19 @@ def test_the_runs_length_in_updates_is_unknown(tmp_path: Path) -> None:
     )
 
 
+def test_max_steps_is_the_length_where_there_is_one_optimizer(tmp_path: Path) -> None:
+    class Alone(GAN):
+        def configure_optimizers(self) -> Any:
+            return super().configure_optimizers()[0]
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            self.step("G", self.optimizers())
+
+    model = Alone()
+    trainer(tmp_path, CosineAnnealing(interval="step", eta_min=0.5), max_epochs=-1, max_steps=4).fit(model)
+    assert model.used_by["G"] == pytest.approx([1.0, 0.75 + 0.25 * 0.5**0.5, 0.75, 0.75 - 0.25 * 0.5**0.5])
+
+
 def test_resume_from_every_batch(tmp_path: Path) -> None:
     def run(ckpt_path: Path | None = None) -> dict[str, list[float]]:
         model = GAN()

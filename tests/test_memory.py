@@ -300,3 +300,17 @@ def test_a_resume_inside_the_swa_phase_leaves_the_lr_to_swalr(interval: Any, tmp
     assert full == pytest.approx([lr for lr in by_epoch for _ in range(2)])
     for epoch in range(1, 8):
         assert run(ckpt_path=tmp_path / f"{2 * epoch}.ckpt") == full[2 * epoch :], epoch
+
+
+@pytest.mark.filterwarnings("ignore:Found keys that are not in the model state dict")
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create the checkpoint")
+def test_another_schedule_that_resumes_inside_the_swa_phase_leaves_the_lr_to_swalr(tmp_path: Path) -> None:
+    def run(schedule: LRSchedule, *callbacks: Any, ckpt_path: Path | None = None) -> list[float]:
+        model = Recorder(batches=2)
+        swa = StochasticWeightAveraging(0.05, swa_epoch_start=3, annealing_epochs=4, annealing_strategy="linear")
+        trainer(tmp_path, schedule, swa, *callbacks, max_epochs=8).fit(model, ckpt_path=ckpt_path)
+        return model.used
+
+    full = run(StepDecay(1, 0.5), saver(tmp_path, "on_train_epoch_end"))
+    assert full[6:10] == pytest.approx([0.2, 0.2, 0.15, 0.15])
+    assert run(ExponentialDecay(gamma=0.25), ckpt_path=tmp_path / "8.ckpt") == full[8:]

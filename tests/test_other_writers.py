@@ -20,7 +20,7 @@ from models import Recorder, saver, trainer
 from test_logging import points
 from torch.utils.data import DataLoader
 
-from lightning_lrsched import Constant, CosineAnnealing, ReduceOnPlateau, StepDecay
+from lightning_lrsched import Constant, CosineAnnealing, ExponentialDecay, ReduceOnPlateau, StepDecay
 
 pytestmark = [
     # a finder trains one run inside another
@@ -297,6 +297,17 @@ def test_a_search_in_mid_run_empties_a_plateaus_memory(tmp_path: Path) -> None:
     model = Validated(batches=1)
     trainer(tmp_path, SearchesAtEpoch2(), ReduceOnPlateau(patience=1, factor=0.5), max_epochs=5).fit(model)
     assert model.used == [1.0, 1.0, 0.02, 0.02, 0.01]
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create the checkpoint")
+def test_another_schedule_goes_on_from_the_search_of_before(tmp_path: Path) -> None:
+    model, resumed = Tunable(batches=1), Tunable(batches=1)
+    keep = saver(tmp_path, "on_train_epoch_end")
+    trainer(tmp_path, SearchesAtEpoch2(), StepDecay(1, 0.5), keep, max_epochs=5).fit(model)
+    assert model.used == [1.0, 0.5, 0.02, 0.01, 0.005]
+    run = trainer(tmp_path, SearchesAtEpoch2(), ExponentialDecay(gamma=0.5), max_epochs=5)
+    run.fit(resumed, ckpt_path=tmp_path / "3.ckpt")
+    assert resumed.used == [0.01, 0.005]
 
 
 def test_a_search_that_finds_nothing_changes_nothing(tmp_path: Path) -> None:

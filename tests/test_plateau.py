@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from models import Recorder, trainer
+from models import Recorder, saver, trainer
 
 from lightning_lrsched import ReduceOnPlateau
 
@@ -107,6 +107,22 @@ def test_a_training_metric_is_judged_once_an_epoch(where: str, validates: bool, 
     run.fit(model)
     assert model.used == [1.0] * 4 + [0.5] * 2 + [0.25] * 2
     assert run.optimizers[0].param_groups[0]["lr"] == 0.125
+
+
+@pytest.mark.parametrize("where", ["on_epoch", "on_train_epoch_end"])
+def test_a_training_metric_is_awaited_after_a_resume_without_a_validation(where: str, tmp_path: Path) -> None:
+    """The new process has had no epoch yet that could have brought it."""
+
+    def run(*callbacks: Any, ckpt_path: Path | None = None) -> list[float]:
+        model = Metrics(where, batches=2)
+        schedule = ReduceOnPlateau("train_metric", patience=1, factor=0.5)
+        trainer(tmp_path, schedule, *callbacks, max_epochs=4, limit_val_batches=0).fit(model, ckpt_path=ckpt_path)
+        return model.used
+
+    full = run(saver(tmp_path, "on_train_epoch_end"))
+    assert full == [1.0] * 4 + [0.5] * 2 + [0.25] * 2
+    for step in (2, 4, 6):
+        assert run(ckpt_path=tmp_path / f"{step}.ckpt") == full[step:], step
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,13 @@ def test_a_cycle_without_one_length_is_refused_with_the_right_reason(tmp_path: A
     )
 
 
+def test_steps_that_are_whole_epochs_are_as_good_as_epochs_and_half_ones_are_not(tmp_path: Any) -> None:
+    model = Recorder(batches=2)
+    trainer(tmp_path, StepDecay("4 steps", 0.5), max_epochs=4).fit(model)
+    assert model.used == [1.0] * 4 + [0.5] * 4
+    assert "'3 steps', which is 1.5 epochs" in refusal(tmp_path, StepDecay("3 steps"), model=Recorder(batches=2))
+
+
 def test_a_metric_that_nothing_logs(tmp_path: Any) -> None:
     model = Recorder(val_batches=1)
     with pytest.raises(MisconfigurationException) as refused:

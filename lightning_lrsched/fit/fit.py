@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
@@ -51,7 +50,6 @@ class Fit:
         self._epoch_began = False
         self._edited = False  # whether other code's edit of a value was told
         self._repaced = False  # whether a change of pace within this fit was told
-        self._scale: float | None = None  # of the GradScaler, after the last update
 
     # ---- begin and end
 
@@ -65,8 +63,6 @@ class Fit:
         if self.values.progress.manual:
             for groups in self.values.driven:
                 self._hooks += count_updates(trainer, schedule, groups, self.values)
-        elif trainer.scaler is not None:
-            self._scale = trainer.scaler.get_scale()
         self._enter()
         self._branching.start()
         self.values.open_logbook([fit.schedule for fit in self._company])
@@ -177,19 +173,13 @@ class Fit:
 
     def batch_ends(self, batch_idx: int) -> None:
         self.values.take_in()
-        if (self._reactions is not None or self._scale is not None) and not window_open(self._trainer, batch_idx + 1):
-            self._update_ends()
+        looks = self._reactions is not None or self.values.progress.scaled
+        if looks and not window_open(self._trainer, batch_idx + 1):
+            self.values.progress.count_skipped()
+            self.values.log_point()
+            if self._reactions is not None and self.schedule.counts != "epoch":
+                self._reactions.tick()
         self._branching.within_epoch()
-
-    def _update_ends(self) -> None:
-        if self._scale is not None:
-            # fused optimizers skip inside their step, so only the falling scale tells
-            scale = cast(Any, self._trainer.scaler).get_scale()
-            self.schedule.record.skipped += scale < self._scale
-            self._scale = scale
-        self.values.log_point()
-        if self._reactions is not None and self.schedule.counts != "epoch":
-            self._reactions.tick()
 
     def epoch_ends(self) -> None:
         self._check(Monitor.epoch_ends)

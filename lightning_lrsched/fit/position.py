@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
@@ -94,6 +94,8 @@ class Progress:
         self.manual = not trainer.lightning_module.automatic_optimization
         # counts the Trainer's updates: trainer.global_step is six properties further away
         self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
+        self.scaled = not self.manual and trainer.scaler is not None
+        self._scale = cast(Any, trainer.scaler).get_scale() if self.scaled else 1.0  # after the last update
         self._parted = False  # whether the two clocks differ
         self._arriving = False  # whether what is left of the epoch is known at its first batch only
 
@@ -111,6 +113,12 @@ class Progress:
         record = self._schedule.record
         made = record.updates[index] if self.manual else self._updates.completed - record.skipped
         return made if record.restart is None else made - record.restart[1]
+
+    def count_skipped(self) -> None:
+        """An update was tried: fused optimizers skip inside their step, so only the falling scale tells."""
+        if self.scaled:
+            before, self._scale = self._scale, cast(Any, self._trainer.scaler).get_scale()
+            self._record.skipped += self._scale < before
 
     def epoch(self) -> int:
         restart = self._record.restart
