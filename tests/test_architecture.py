@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from house import lines_of_code
 
 import lightning_lrsched
 
@@ -112,17 +113,6 @@ def test_every_folder_is_one_sentence() -> None:
         if file.endswith("__init__.py"):
             assert (ast.get_docstring(tree) or "").count("\n") == 0, file
             assert file == "__init__.py" or len(tree.body) == 1, file
-
-
-def lines_of_code(node: ast.AST, text: list[str]) -> int:
-    docs = [each.body[0] for each in ast.walk(node) if isinstance(each, DOCUMENTED) and ast.get_docstring(each)]
-    docstrings = {line for doc in docs for line in range(doc.lineno, (doc.end_lineno or 0) + 1)}
-    first, last = (1, len(text)) if isinstance(node, ast.Module) else (node.lineno, node.end_lineno)  # type: ignore[attr-defined]
-    stripped = {i: text[i - 1].strip() for i in range(first, last + 1) if i not in docstrings}
-    return sum(bool(line) and not line.startswith("#") for line in stripped.values())
-
-
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
 @pytest.mark.parametrize("file", TREES)
