@@ -96,7 +96,8 @@ class LRCallback(Callback, ABC):
         """What the schedule counts; a function counts intervals of its own."""
         if self.interval is None:
             return "epoch"
-        return cast(Unit, self.interval) if self.interval in ("epoch", "step", "second") else "interval"
+        word = isinstance(self.interval, str) and "." not in self.interval
+        return cast(Unit, self.interval) if word else "interval"
 
     def reading(self, trainer: Trainer) -> int:
         """What the function of the interval tells, which must be a whole number that never falls."""

@@ -134,7 +134,7 @@ EACH = [(case, argument) for case in CASES for argument in parameters(type(case.
 
 
 @pytest.mark.parametrize(("case", "argument"), EACH, ids=lambda each: getattr(each, "name", each))
-@pytest.mark.parametrize("examples", [2, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [2, pytest.param(150, marks=pytest.mark.long)])
 def test_an_argument_is_refused_by_name_or_gives_finite_lrs(
     tally: Counter[str], case: Case, argument: str, examples: int
 ) -> None:

@@ -8,6 +8,7 @@ from math import cos, pi
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -89,6 +90,12 @@ def test_an_interval_said_or_left_out_is_no_change(tmp_path: Path, recwarn: Any)
     fit = trainer(tmp_path, StepDecay(1, 0.5, interval="epoch"), max_epochs=2)
     fit.fit(Recorder(batches=1), ckpt_path=tmp_path / "1.ckpt")
     assert not [w for w in recwarn if "changed since" in str(w.message)]
+
+
+@pytest.mark.parametrize("interval", [np.arange(2), torch.ones(2), 3, "", "no.such.function", b"epoch"])
+def test_what_is_no_interval_is_refused(interval: Any) -> None:
+    with pytest.raises(ValueError, match="StepDecay: 'interval' must be 'epoch', 'step', 'second', a function of the"):
+        StepDecay(1, interval=interval)
 
 
 # ---- samples: a batch of Recorder's loader has two

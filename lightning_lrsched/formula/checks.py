@@ -67,9 +67,11 @@ def positions(owner: object, argument: str, value: object, *, at_least: int = 1)
 
 def interval(owner: object, argument: str, value: object) -> Any:
     """What a schedule counts: a word, a function, or the name to import one by."""
-    if value is None or value in ("epoch", "step", "second") or callable(value):
+    if value is None or callable(value):
         return value
-    if isinstance(value, str) and "." in value and callable(imported(value)):
+    if isinstance(value, str) and (
+        value in ("epoch", "step", "second") or ("." in value and callable(imported(value)))
+    ):
         return value
     rule = "'epoch', 'step', 'second', a function of the Trainer or its import name, or None (as its whole)"
     refuse(owner, argument, rule, value)
