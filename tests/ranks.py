@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import warnings
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,14 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import CSVLogger
 from models import Recorder, trainer
 
-from lightning_lrsched import BackOffOnSpike, CooldownOnPlateau, LRSchedule, ReduceOnPlateau, StepDecay
+from lightning_lrsched import (
+    BackOffOnSpike,
+    CooldownOnPlateau,
+    LRSchedule,
+    MultiStepDecay,
+    ReduceOnPlateau,
+    StepDecay,
+)
 
 VALIDATIONS = 20
 SPIKE = 8  # the update whose loss is one on rank 1
@@ -42,6 +50,7 @@ class Ranked(Recorder):
     """Each rank sees another val_loss, and rank 1 none from epoch ``missing`` on."""
 
     missing = VALIDATIONS
+    nap = 0.0  # of rank 1, in each batch
 
     def __init__(self) -> None:
         super().__init__(groups, batches=2, val_batches=2)
@@ -54,6 +63,7 @@ class Ranked(Recorder):
             self.log("val_loss", 1.0 + 0.1 * epoch if rank else 1.0 / (epoch + 1))
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
+        time.sleep(self.nap * self.trainer.global_rank)
         loss = super().training_step(batch, batch_idx)
         spike = self.trainer.global_rank == 1 and self.trainer.global_step == SPIKE
         return loss.detach() * 0.0 + (loss - loss.detach()) + (20.0 if spike else 1.0)
@@ -82,11 +92,16 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
         run["max_time"] = timedelta(hours=1)
     if "spike" in folder:
         steps = BackOffOnSpike(hold=2, recovery=1, window=5, interval="step", param_groups="b")
+    if "units" in folder:
+        steps = MultiStepDecay(["16 samples", "60%"], 0.5, interval="step", param_groups="b")
+    if "seconds" in folder:
+        model.nap = 0.15
+        steps = StepDecay(1, 0.5, interval="second", param_groups="b")
     trainer(
         folder,
         plateau,
         steps,
-        *([] if checkpoint else [Save()]),
+        *([] if checkpoint and "units" not in folder else [Save()]),
         strategy=strategy,
         devices=int(devices),
         max_epochs=VALIDATIONS,

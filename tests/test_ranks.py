@@ -63,6 +63,28 @@ def test_a_checkpoint_of_one_rank_resumes_on_two(tmp_path: Path) -> None:
     assert first["used"] == [[0.5 ** ((epoch - 5) // 2), 0.5 ** ((epoch + 5) // 3)] for epoch in range(5, 20)]
 
 
+def test_samples_and_percent_keep_their_place_from_two_ranks_to_one_and_back(tmp_path: Path) -> None:
+    """An epoch has 4 samples: "16 samples" are 4 epochs and "60%" are 12, whatever the ranks."""
+
+    def used(devices: int, name: str, *checkpoint: Path) -> list[float]:
+        ranks = run("ddp" if devices == 2 else "auto", devices, tmp_path / name, *checkpoint)
+        assert all(rank == ranks[0] for rank in ranks)
+        return [b for _, b in ranks[0]["used"]]
+
+    assert used(2, "units-two") == [1.0] * 4 + [0.5] * 8 + [0.25] * 8
+    # two updates an epoch from epoch 10 on, and one again from epoch 11 on
+    assert used(1, "units-one", tmp_path / "units-two" / "10.ckpt") == [0.5] * 4 + [0.25] * 16
+    assert used(2, "units-back", tmp_path / "units-one" / "12.ckpt") == [0.5] + [0.25] * 8
+
+
+def test_seconds_are_those_of_rank_zero(tmp_path: Path) -> None:
+    first, second = run("ddp", 2, tmp_path / "seconds")
+    assert first["used"] == second["used"]
+    lrs = [b for _, b in first["used"]]
+    assert lrs == sorted(lrs, reverse=True)
+    assert len(set(lrs)) >= 3  # 20 batches take 3 seconds or more
+
+
 def test_a_spike_on_one_rank_slows_down_both(tmp_path: Path) -> None:
     first, second = run("ddp", 2, tmp_path / "spike")
     assert first == second

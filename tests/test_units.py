@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from math import cos, pi
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from models import Recorder, lrs_of_fit, saver, trainer
+from ranks import environment
 from test_edges_of_a_run import Streams
 from torch.utils.data import DataLoader
 
@@ -235,6 +240,38 @@ def test_a_unit_that_the_interval_does_not_know(make: Any, message: str, tmp_pat
     assert message in str(refused.value)
 
 
+@pytest.mark.long
+def test_a_run_on_a_time_budget_that_is_killed_twice(tmp_path: Path) -> None:
+    """Whole seconds are counted, so that the last of 12 trains at (1 + cos(165 degrees)) / 2, 1.7 % of the first LR."""
+    budget, checkpoint, lrs = 12, [], []
+    for kill_after in (3.0, 4.0, None):
+        call = [sys.executable, str(Path(__file__).with_name("budget.py")), str(tmp_path), str(budget), *checkpoint]
+        process = subprocess.Popen(
+            call, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        if kill_after is not None:
+            time.sleep(kill_after)
+            process.kill()
+        lines += process.communicate()[0].splitlines()
+        lrs.append([float(line) for line in lines if line.strip()])
+        saved = sorted(tmp_path.glob("*.ckpt"), key=lambda path: int(path.stem.partition("=")[2].partition("-")[0]))
+        checkpoint = [str(saved[-1])]
+    curve = [(1 + cos(pi * second / budget)) / 2 for second in range(budget + 1)]
+    for process_lrs in lrs:
+        assert process_lrs == sorted(process_lrs, reverse=True)
+        assert all(min(abs(lr - value) for value in curve) < 1e-12 for lr in process_lrs)
+    for before, after in pairwise(lrs):  # taken up at most the second before the kill
+        assert curve.index(min(curve, key=lambda v: abs(v - after[0]))) in (
+            (last := curve.index(min(curve, key=lambda v: abs(v - before[-1])))) - 1,
+            last,
+        )
+    *_, last_update, end = lrs[-1]
+    assert last_update <= 0.02
+    assert end == 0.0
+
+
 # ---- a clock of one's own
 
 
@@ -243,17 +280,25 @@ def tokens(trainer: Any) -> int:
 
 
 class Language(Recorder):
-    """Batches of 3, 5, 2, 7, 1 and 6 tokens."""
+    """Guesses the next token, in batches of 3, 5, 2, 7, 1 and 6 of them."""
 
     lengths = (3, 5, 2, 7, 1, 6)
 
     def __init__(self) -> None:
         super().__init__(batches=6)
+        self.embedding, self.head = torch.nn.Embedding(4, 8), torch.nn.Linear(8, 4)
         self.tokens = 0
 
-    def optimizer_step(self, epoch: int, batch_idx: int, *args: Any, **kw: Any) -> None:
-        super().optimizer_step(epoch, batch_idx, *args, **kw)
-        self.tokens += self.lengths[batch_idx]
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        logits = self.head(self.embedding(batch[0, :-1]))
+        return torch.nn.functional.cross_entropy(logits, batch[0, 1:])
+
+    def on_train_batch_end(self, outputs: Any, batch: torch.Tensor, batch_idx: int) -> None:
+        self.tokens += batch.shape[1] - 1
+
+    def train_dataloader(self) -> Any:
+        texts: Any = [torch.arange(length + 1) % 4 for length in self.lengths]
+        return DataLoader(texts, batch_size=1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["tokens"] = self.tokens
@@ -327,6 +372,32 @@ def test_a_batch_size_that_nobody_tells_is_asked_for(tmp_path: Path) -> None:
         " of samples of a batch>."
     )
     assert lrs_of_fit(tmp_path, BatchSizeScaling(8, batch_size=4), model=Listed(), max_epochs=1) == [0.5] * 4
+
+
+# ---- every unit, resumed from every epoch
+
+UNITS: dict[str, Callable[[], LRSchedule]] = {
+    "percent": lambda: CosineAnnealing("70%", interval="step", warmup="13%"),
+    "epochs": lambda: StepDecay("1.5 epochs", 0.5, interval="step"),
+    "samples": lambda: MultiStepDecay(["10 samples", "33 samples"], 0.5, interval="step"),
+    "samples by epochs": lambda: StepDecay("28 samples", 0.5),
+    "steps": lambda: StepDecay("3 steps", 0.5, interval="step"),
+    "batch size": lambda: ProductSchedule([BatchSizeScaling(8), CosineAnnealing()], interval="step"),
+}
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("make", UNITS.values(), ids=UNITS)
+def test_every_unit_goes_on_from_every_epoch(make: Any, accumulate: int, tmp_path: Path) -> None:
+    run = {"max_epochs": 4, "accumulate_grad_batches": accumulate}
+    full = Recorder(batches=7)
+    trainer(tmp_path, make(), saver(tmp_path, "on_train_epoch_end"), **run).fit(full)
+    assert len(set(full.used)) > 1
+    updates = len(full.used) // 4
+    for epoch in (1, 2, 3):
+        model = Recorder(batches=7)
+        trainer(tmp_path, make(), **run).fit(model, ckpt_path=tmp_path / f"{epoch * updates}.ckpt")
+        assert model.used == full.used[epoch * updates :], epoch
 
 
 # ---- the length where it is known
