@@ -291,10 +291,8 @@ class Language(Recorder):
 
     def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
         logits = self.head(self.embedding(batch[0, :-1]))
-        return torch.nn.functional.cross_entropy(logits, batch[0, 1:])
-
-    def on_train_batch_end(self, outputs: Any, batch: torch.Tensor, batch_idx: int) -> None:
         self.tokens += batch.shape[1] - 1
+        return torch.nn.functional.cross_entropy(logits, batch[0, 1:])
 
     def train_dataloader(self) -> Any:
         texts: Any = [torch.arange(length + 1) % 4 for length in self.lengths]
