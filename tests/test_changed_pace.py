@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from lightning_lrsched import (
     SequentialSchedule,
     StepDecay,
 )
+from lightning_lrsched.formula.timeline import MADE, PLANNED, START, Mark, Pace, Run
 
 
 def cosine(share: float) -> float:
@@ -417,3 +419,11 @@ def test_milestones_of_a_schedule_that_begins_there_need_not_rise_in_their_own_m
     steps = MultiStepDecay([14, "3 epochs"], 0.5, interval="step")
     process = resumed(tmp_path, 16, steps, model=Recorder(batches=4), max_epochs=4)
     assert process.used == [0.5] * 4 + [0.25] * 4
+
+
+def test_a_part_without_a_warmup_begins_where_its_whole_has_it() -> None:
+    """Update 9 was at 4.5 of the plan and update 10 is at 8: 5 is reached with update 10, and stays 5 in the plan."""
+    run = Run(5, pace=Pace(((0, 4),)), knots=((0, 0), (9, Fraction(9, 2)), (10, 8)), since=Fraction(9, 8))
+    begin = run.at("step", START, 5, PLANNED)
+    assert begin == Mark(10, 5, PLANNED)
+    assert run.at("step", begin, 0, MADE) == Mark(10, 5, MADE)

@@ -132,6 +132,8 @@ class Run:
 
     def at(self, interval: Unit, start: Mark, length: int, clock: int) -> Mark:
         """The place ``length`` intervals after ``start``, by ``clock``."""
+        if not length:
+            return start._replace(clock=clock)
         if interval != "step":
             return Mark(start.made + length, start.planned + length, clock)
         if clock == MADE:
