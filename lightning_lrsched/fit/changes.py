@@ -9,7 +9,6 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from ..formula.decisions import title
 from ..formula.timeline import Run
-from .position import updates_an_epoch
 from .protocol import Schedule
 from .values import Values
 
@@ -43,7 +42,7 @@ def of_lengths(before: dict[str, Any], now: dict[str, Any], told: dict[str, Chan
 def of_pace(before: Run, now: Run) -> dict[str, Change]:
     """The pace and the limit of a run that goes on at another pace."""
     changed: dict[str, Change] = {}
-    paces = [Words(updates_an_epoch(run, now.since)) for run in (before, now)]
+    paces = [Words(run.pace.rate(now.since)) for run in (before, now) if run.pace is not None]
     if paces[0] != paces[1]:
         changed["steps an epoch"] = (paces[0], paces[1])
     if before.epochs != now.epochs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from fractions import Fraction
 from time import monotonic
 from typing import Any, cast
 
@@ -175,7 +174,7 @@ class Progress:
         trainer, run = self._trainer, self.run
         if not trainer.fit_loop.restarting:
             return self.off_plan()
-        planned = updates_an_epoch(run, self.epoch())
+        planned = None if run.pace is None else run.pace.rate(self.epoch())
         now = updates_in(trainer, int(trainer.num_training_batches), trainer.accumulate_grad_batches)
         return shape != self._record.epoch_shape or planned != now
 
@@ -220,8 +219,3 @@ class Progress:
         self._record.run = before.spread(self.steps(0), updates, epoch)
         self._parted = self._by_step and len(self.run.knots) > 1
         return self.run is not before
-
-
-def updates_an_epoch(run: Run, epoch: Fraction | int) -> Fraction | int:
-    assert run.pace is not None
-    return run.pace.onwards(epoch)[0][1]

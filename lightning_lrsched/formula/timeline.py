@@ -72,6 +72,10 @@ class Pace:
         left = [(max(first, epoch), updates) for first, end, updates in self._bounded() if end is None or end > epoch]
         return tuple(one for i, one in enumerate(left) if i == 0 or one[1] != left[i - 1][1])
 
+    def rate(self, epoch: Number) -> Number:
+        """Updates an epoch, as it is there."""
+        return self.onwards(epoch)[0][1]
+
     def after(self, epoch: int) -> Pace:
         """The pace of what is left from ``epoch`` on, as a run of its own."""
         return Pace(tuple((first - epoch, updates) for first, updates in self.onwards(epoch)))
@@ -232,7 +236,7 @@ class Run:
         if self.epochs is not None and done < self.epochs:
             ratio = (now.pace.steps(self.epochs) - now.pace.steps(done)) / (self.pace.steps(self.epochs) - left)
         else:
-            ratio = Fraction(now.pace.onwards(done)[0][1]) / self.pace.onwards(done)[0][1]
+            ratio = Fraction(now.pace.rate(done)) / self.pace.rate(done)
         past = [(m, p * ratio) for m, p in self.knots if m < made]
         pace = self.pace.followed_by(now.pace, done, ratio)
         return replace(now, pace=pace, knots=(*past, (made, left * ratio)), since=done)
