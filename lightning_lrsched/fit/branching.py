@@ -35,8 +35,8 @@ class Branching:
 
     def within_epoch(self) -> None:
         """Where the epoch ends with this batch, that is the moment; an open accumulation window is in no checkpoint."""
-        trainer, asked = self._trainer, self._schedule.checkpoint_before_decay
-        if asked and not trainer.is_last_batch and not window_open(trainer, batches_done(trainer)):
+        trainer = self._trainer
+        if not trainer.is_last_batch and not window_open(trainer, batches_done(trainer)):
             self._look(0)
 
     def epoch_ends(self) -> None:

@@ -75,11 +75,12 @@ def tell_of_reload(schedule: Schedule, changed: dict[str, Change]) -> None:
     rank_zero_info(f"{type(schedule).__name__}: the data has another length: {changes}. It goes on at its share.")
 
 
-def tell(schedule: Schedule, values: Values, changed: dict[str, Change], since: str, before: dict[int, float]) -> None:
+def tell(schedule: Schedule, before: dict[int, float]) -> None:
     """One warning for all; ``before`` holds the highest value of each optimizer before the change."""
-    if not changed:
+    if not schedule.changes:
         return
-    changes = ", ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in changed.items())
+    since = "the checkpoint" if schedule.restored else "the last fit"
+    changes = ", ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in schedule.changes.items())
     name, now = title(schedule.hyperparameter), schedule.record.values
     moves = {f"{before[i]:.6g} -> {now[i]:.6g}": None for i in before if i in now and before[i] != now[i]}
     lrs = f"; {name} {', '.join(moves)}" if moves else f"; the {name} stays" if before else ""

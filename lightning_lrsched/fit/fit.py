@@ -72,9 +72,9 @@ class Fit:
                 groups.hold()
         else:
             self.values.apply()
+            self.values.note()
         changes.tell_notes(self.values)
-        since = "the checkpoint" if schedule.restored else "the last fit"
-        changes.tell(schedule, self.values, schedule.changes, since, before)
+        changes.tell(schedule, before)
         schedule.changes.clear()
         self.values.publish()
         if self._reactions is not None:
@@ -130,7 +130,7 @@ class Fit:
 
     def close(self) -> None:
         if self.started:
-            self.values.progress.note_time()
+            self.values.note()
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
@@ -179,7 +179,8 @@ class Fit:
             self.values.log_point()
             if self._reactions is not None and self.schedule.counts != "epoch":
                 self._reactions.tick()
-        self._branching.within_epoch()
+        if self.schedule.checkpoint_before_decay:
+            self._branching.within_epoch()
 
     def epoch_ends(self) -> None:
         self._check(Monitor.epoch_ends)
@@ -197,7 +198,8 @@ class Fit:
     def validation_ends(self, of_the_fit: bool) -> None:
         if of_the_fit:
             self._check(Monitor.validation_ends)
-            self._branching.within_epoch()
+            if self.schedule.checkpoint_before_decay:
+                self._branching.within_epoch()
         self.values.publish()
 
     def loss(self, loss: Tensor) -> None:
@@ -214,9 +216,9 @@ class Fit:
                 self.values.rewrite()
 
     def note(self) -> None:
-        """Put into record and memory what a checkpoint of now must hold: the time, and values not yet judged."""
+        """Put into record and memory what a checkpoint of now must hold: time, values, and metrics not yet judged."""
         if self.started:
-            self.values.progress.note_time()
+            self.values.note()
             if self._reactions is not None:
                 self._reactions.note_waiting()
 

@@ -197,8 +197,13 @@ class DrivenGroups:
         if moment == self.moment and pinned == self._pinned:
             return False
         self.moment, self._pinned = moment, pinned
-        self.values = self.values_at(t, moment)
-        self._assign()
+        self.values = self.values_at(t, moment) if self._late else moment.of(self.bases)
+        if self._plain:
+            groups = self._list if len(self.members) == self._count else self.groups()
+            for group, value in zip(groups, self.values):  # noqa: B905 (strict costs as much as one group)
+                group[self.hyperparameter] = value
+        else:
+            self._assign()
         return True
 
     def values_at(self, t: int, moment: Moment) -> list[float]:
@@ -243,15 +248,9 @@ class DrivenGroups:
         return True
 
     def _assign(self) -> None:
-        key = self.hyperparameter
-        if self._plain:
-            groups = self._list if len(self.members) == self._count else self.groups()
-            for group, value in zip(groups, self.values):  # noqa: B905 (strict costs as much as one group)
-                group[key] = value
-            return
         written = set()
         for group, value in zip(self.groups(), self.values, strict=True):
-            there = read(group, key)
+            there = read(group, self.hyperparameter)
             if not (isinstance(there, Tensor) and id(there) in written):  # two groups may share one tensor
                 written.add(id(there))
-                put(group, key, value)
+                put(group, self.hyperparameter, value)

@@ -97,9 +97,11 @@ class Logbook:
             if self._bar is not None:
                 self._bar[name] = f"{values[group]:.3g}"  # rich would cut a number to three places
 
-    def due(self, step: int, epoch_began: bool) -> bool:
-        """At the Trainer's cadence and at the first batch of an epoch, so that a short run has its points too."""
-        return step > self._last_step and self._every > 0 and (epoch_began or (step + 1) % self._every == 0)
+    def due(self, epoch_began: bool) -> int | None:
+        """The x of a point, at the Trainer's cadence and at an epoch's first batch: a short run has some too."""
+        step = logged_step(self._trainer)
+        wanted = self._every and (epoch_began or (step + 1) % self._every == 0)
+        return step if wanted and step > self._last_step else None
 
     def write(self, step: int, driven: list[DrivenGroups]) -> None:
         """Send the LRs that the coming update uses to every logger."""

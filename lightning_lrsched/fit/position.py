@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 from typing import Any, cast
@@ -89,6 +90,10 @@ class Progress:
         self._schedule = schedule  # whose record may be replaced during the fit, by a search for the LR
         self.by_epoch = schedule.counts == "epoch"
         self._by_step = schedule.counts == "step"
+        #: of an optimizer, by its index: the intervals that have passed
+        self.made: Callable[[int], int] = self.steps
+        if not self._by_step:
+            self.made = self._epochs if self.by_epoch else self._clocked
         self._started = monotonic()
         self.manual = not trainer.lightning_module.automatic_optimization
         # counts the Trainer's updates: trainer.global_step is six properties further away
@@ -123,6 +128,12 @@ class Progress:
         restart = self._record.restart
         return self._trainer.current_epoch if restart is None else self._trainer.current_epoch - restart[0]
 
+    def _epochs(self, index: int) -> int:
+        return self.epoch()
+
+    def _clocked(self, index: int) -> int:
+        return self.clock() - self._record.begun_at
+
     def clock(self) -> int:
         """The reading of the schedule's own clock, or of rank zero's watch."""
         if self._schedule.counts == "interval":
@@ -137,12 +148,6 @@ class Progress:
         if self._schedule.counts == "second":
             now = monotonic()
             self._record.seconds, self._started = self._record.seconds + now - self._started, now
-
-    def made(self, index: int) -> int:
-        """Intervals of the optimizer that have passed."""
-        if self._by_step:
-            return self.steps(index)
-        return self.epoch() if self.by_epoch else self.clock() - self._record.begun_at
 
     def now(self, index: int) -> Position:
         return self.at(self.made(index))

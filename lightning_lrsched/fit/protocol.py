@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from lightning.pytorch import Trainer
@@ -40,6 +40,7 @@ class Placed(Protocol):
     def corners(self, end: Sequence[int]) -> set[tuple[int, int]]: ...
     def lengths(self) -> dict[str, Any]: ...
     def values(self, positions: Iterable[Position], bases: list[float]) -> list[list[float]]: ...
+    def moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]: ...
 
 
 class Schedule(Owner, Protocol):

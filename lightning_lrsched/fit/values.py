@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from itertools import takewhile
 
 from lightning.pytorch import Trainer
 
 from ..formula.curves import Line, Moment
 from .callbacks import callbacks_of, is_a, looks_at_any_batch
 from .groups import DrivenGroups
-from .logbook import Logbook, logged_step
+from .logbook import Logbook
 from .position import Progress
-from .protocol import Placed, Position, Schedule
+from .protocol import Placed, Schedule
 
 AHEAD = 256  # intervals
 
@@ -32,7 +33,7 @@ class Values:
         self._logbook: Logbook | None = None
         self._point: int | None = None  # the x of a point that is logged once its update is made
         self._watched = False  # whether a callback may look at the values at any batch
-        self._ahead: list[tuple[Position, Moment]] = []  # of the intervals from the first one on
+        self._ahead: list[Moment] = []  # of the intervals from the first one on
         self._first = 0
         self._reacts = bool(schedule.reactive())
         self.driven = driven
@@ -61,39 +62,32 @@ class Values:
 
     def apply(self) -> None:
         """Put the values of now in force."""
-        made = None
+        made, progress = None, self.progress
         for groups in self.driven:
-            if made is None or self.progress.manual:
-                made = self.progress.made(groups.index)
+            if made is None or progress.manual:
+                made = progress.made(groups.index)
                 groups.steps_begun = 0  # one that has raised
-            if groups.made != made or groups.changed:
-                self.write(groups, made)
+            if groups.changed:
+                self._adopt(groups, made)
+            if groups.made != made:
+                self._put(groups, made)
 
     def place(self, placed: Placed) -> None:
         """The schedule as it stands in the run from now on."""
         self.placed = placed
         self._ahead = []
 
-    def _at(self, made: int, bases: set[float]) -> tuple[Position, Moment]:
-        """Position and moment of an interval, and with them those of the next ones, twice as many each time."""
-        if 0 <= (ahead := made - self._first) < len(self._ahead):
-            return self._ahead[ahead]
-        position = self.progress.at(made)
-        now = position, self.placed.moment(position, bases)
+    def _at(self, made: int, bases: set[float]) -> Moment:
+        """The moment of an interval; and with it those of the next ones, twice as many each time."""
+        now = self.placed.moment(self.progress.at(made), bases)
         # a schedule that reacts may yet say otherwise, and a formula of the user's is asked when its time has come
-        if not self._reacts and isinstance(now[1], Line):
+        if not self._reacts and isinstance(now, Line):
             times = min(2 * len(self._ahead) + 1, AHEAD)
             self._first, self._ahead = made, [now]
             with suppress(Exception):  # of a formula that has no value there, where the run may never come
-                self._ahead += self._lines(made + 1, made + times, bases)
+                coming = self.placed.moments(map(self.progress.at, range(made + 1, made + times)), bases)
+                self._ahead += takewhile(lambda moment: isinstance(moment, Line), coming)
         return now
-
-    def _lines(self, first: int, end: int, bases: set[float]) -> Iterator[tuple[Position, Moment]]:
-        for made in range(first, end):
-            position = self.progress.at(made)
-            if not isinstance(moment := self.placed.moment(position, bases), Line):
-                return
-            yield position, moment
 
     def rewrite(self) -> None:
         """The same, after a decision or a change of the curve."""
@@ -102,17 +96,30 @@ class Values:
 
     def write(self, groups: DrivenGroups, made: int) -> None:
         if groups.changed:
-            groups.adopt(made, lambda bases: self.placed.moment(self.progress.at(made), bases))
-            self._schedule.record.late[groups.index] = groups.late
-            self._joined(groups)
-            self.name()
-        position, moment = self._at(made, groups.distinct)
-        if groups.write(made, moment):
-            self._schedule.record.values[groups.index] = max(groups.values, default=0.0)
-            if self._watched:
-                self.publish([groups])
+            self._adopt(groups, made)
+        self._put(groups, made)
+
+    def _adopt(self, groups: DrivenGroups, made: int) -> None:
+        """Take the groups as they are now."""
+        groups.adopt(made, lambda bases: self.placed.moment(self.progress.at(made), bases))
+        self._schedule.record.late[groups.index] = groups.late
+        groups.made = None
+        self._joined(groups)
+        self.name()
+
+    def _put(self, groups: DrivenGroups, made: int) -> None:
+        ahead = made - self._first
+        known = 0 <= ahead < len(self._ahead)
+        if groups.write(made, self._ahead[ahead] if known else self._at(made, groups.distinct)) and self._watched:
+            self.publish([groups])
         if self._schedule.momentum is not None:
-            groups.write_momentum(self.placed.momentum(position))
+            groups.write_momentum(self.placed.momentum(self.progress.at(made)))
+
+    def note(self) -> None:
+        """Put into the record what whoever goes on from here must know: the time, and what is in force."""
+        self.progress.note_time()
+        for groups in self.driven:
+            self._schedule.record.values[groups.index] = max(groups.values, default=0.0)
 
     def take_in(self) -> None:
         """Groups that came inside a batch, whose position stands."""
@@ -134,12 +141,8 @@ class Values:
 
     def note_point(self, epoch_began: bool) -> bool:
         """Whether a point of the loggers is due for the coming update."""
-        if self._logbook is not None:
-            step = logged_step(self._trainer)
-            if self._logbook.due(step, epoch_began):
-                self._point = step
-                return True
-        return False
+        self._point = None if self._logbook is None else self._logbook.due(epoch_began)
+        return self._point is not None
 
     def log_point(self) -> None:
         if self._point is not None and self._logbook is not None:

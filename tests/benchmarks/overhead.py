@@ -220,10 +220,14 @@ def microseconds_a_batch(case: Case, batches: int, side: str) -> float:
 
 
 def microseconds_inside(case: Case, batches: int, side: str) -> float:
-    """The same in a fit that goes on: each call timed by itself, with the caches as cold as training leaves them."""
-    taken: list[float] = []
+    """The same in a fit that goes on: each call timed by itself, with the caches as cold as training leaves them.
 
-    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+    What the timing costs is told by a callback that does nothing, in the same places.
+    """
+    spent: list[float] = []
+    idle: list[float] = []
+
+    def timed(function: Callable[..., Any], taken: list[float]) -> Callable[..., Any]:
         def call(*arguments: Any, **keywords: Any) -> Any:
             begin = time.thread_time()  # of this thread alone: a turn of another process would hide all the rest
             result = function(*arguments, **keywords)
@@ -235,20 +239,19 @@ def microseconds_inside(case: Case, batches: int, side: str) -> float:
     def inside(trainer: Trainer) -> bool:
         loop: Any = trainer.fit_loop.epoch_loop
         if loop.batch_idx == batches // 10:
-            loop.update_lr_schedulers = timed(loop.update_lr_schedulers)
-            for callback in trainer.callbacks:  # type: ignore[attr-defined]
-                for name in HOOKS:
+            if side == "native":  # elsewhere there is none to step
+                loop.update_lr_schedulers = timed(loop.update_lr_schedulers, spent)
+            nothing = Callback()
+            for name in HOOKS:
+                for callback in trainer.callbacks:  # type: ignore[attr-defined]
                     if getattr(type(callback), name) is not getattr(Callback, name):
-                        setattr(callback, name, timed(getattr(callback, name)))
+                        setattr(callback, name, timed(getattr(callback, name), spent))
+                setattr(nothing, name, timed(getattr(nothing, name), idle))
+            trainer.callbacks.append(nothing)  # type: ignore[attr-defined]
         return True
 
     fit(case, side, batches=batches + batches // 10, inside=inside)
-    calls, spent = len(taken), sum(taken)
-    taken.clear()
-    nothing = timed(lambda: None)
-    for _ in range(calls):
-        nothing()
-    return (spent - sum(taken)) / batches * 1e6
+    return (sum(spent) - len(spent) * statistics.median(idle)) / batches * 1e6
 
 
 def milliseconds_of_fit(case: Case, batches: int, side: str) -> float:
