@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from functools import cached_property
 from numbers import Integral
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -38,6 +38,8 @@ class LRCallback(Callback, ABC):
     """A callback that owns a hyperparameter of some parameter groups and asks a subclass what it should be."""
 
     momentum: tuple[float, float] | None = None
+    #: what is counted where ``interval`` is None and no whole says otherwise
+    usual_interval: ClassVar[Unit] = "epoch"
     #: whether a checkpoint is saved when a decay begins
     checkpoint_before_decay: bool = False
 
@@ -95,7 +97,7 @@ class LRCallback(Callback, ABC):
     def counts(self) -> Unit:
         """What the schedule counts; a function counts intervals of its own."""
         if self.interval is None:
-            return "epoch"
+            return self.usual_interval
         word = isinstance(self.interval, str) and "." not in self.interval
         return cast(Unit, self.interval) if word else "interval"
 

@@ -12,11 +12,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from models import Recorder, saver, trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lightning_lrsched import BackOffOnSpike, CosineAnnealing, ProductSchedule, SequentialSchedule, StepDecay
+from lightning_lrsched.fit import reactions
+from lightning_lrsched.fit.readings import Reading
 
 #: the LRs from a spike on: 2 intervals at a tenth, 2 stairs, and back
 BACK = [0.1, 0.1, 0.4, 0.7, 1.0]
@@ -72,13 +75,103 @@ def lrs(tmp_path: Path, schedule: Any, model: Recorder, **kw: Any) -> list[float
 def test_the_update_of_the_spike_itself_is_slowed_down(watch: Any, tmp_path: Path) -> None:
     schedule = guard(watch=watch)
     assert lrs(tmp_path, schedule, Plays({4: 3.5}, steep=True)) == [1.0] * 4 + BACK + [1.0] * 3
-    assert schedule.journal == [(4, 0, "lr", 1.0, 0.1, f"{watch} is 3.5, 3.5 times its median 1")]
+    assert schedule.journal == [(4, 0, "lr", 1.0, 0.1, f"{watch} is 3.5, 3.5 times the highest of the last 3, 1")]
+
+
+class Descends(Plays):
+    """Notes the bias after each update, which has momentum."""
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, steep=True, **kw)
+        self.configure = lambda params: torch.optim.SGD(params, lr=1.0, momentum=0.5)
+        self.went: list[float] = []
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self.went.append(self.layer.bias.item())
+
+
+def descent(lrs: list[float], gradients: list[float | None]) -> list[float]:
+    """The same by hand; None: nothing happens."""
+    bias, velocity, went = 0.0, 0.0, []
+    for lr, gradient in zip(lrs, gradients, strict=True):
+        if gradient is not None:
+            velocity = 0.5 * velocity + gradient
+            bias -= lr * velocity
+        went.append(bias)
+    return went
+
+
+@pytest.mark.parametrize("clip", [None, 100.0])
+@pytest.mark.parametrize("watch", ["loss", "grad_norm"])
+def test_the_update_of_a_spike_is_not_made(watch: Any, clip: float | None, tmp_path: Path) -> None:
+    """Nor does the momentum take its gradient up; a second spike in the hold is dropped as well."""
+    model = Descends({4: 9.0, 5: 90.0})
+    torch.nn.init.zeros_(model.layer.bias)
+    used = [1.0] * 4 + [0.1, *BACK] + [1.0] * 2
+    assert lrs(tmp_path, guard(watch=watch), model, gradient_clip_val=clip) == used
+    assert model.went == pytest.approx(descent(used, [1.0] * 4 + [None, None] + [1.0] * 6))
+
+
+def test_a_bad_batch_spoils_its_accumulation_window_only(tmp_path: Path) -> None:
+    model = Descends({6: 9.0})
+    torch.nn.init.zeros_(model.layer.bias)
+    used = [1.0] * 3 + BACK[:3]
+    assert lrs(tmp_path, guard(), model, accumulate_grad_batches=2) == used
+    assert model.went[1::2] == pytest.approx(descent(used, [1.0] * 3 + [None] + [1.0] * 2))
+
+
+def test_in_manual_optimization_the_update_is_not_made(tmp_path: Path) -> None:
+    class Both(Descends, Manual):
+        pass
+
+    model, schedule = Both({4: 9.0}), guard(watch="grad_norm")
+    torch.nn.init.zeros_(model.layer.bias)
+    trainer(tmp_path, schedule, max_epochs=1).fit(model)
+    used = [1.0] * 4 + BACK + [1.0] * 3
+    assert model.went == pytest.approx(descent(used, [1.0] * 4 + [None] + [1.0] * 7))
+
+
+@pytest.mark.parametrize("watch", ["loss", "grad_norm"])
+def test_with_a_lag_the_next_update_is_the_first_that_is_slow(watch: Any, tmp_path: Path) -> None:
+    model, schedule = Descends({4: 9.0}), guard(watch=watch, lag=True)
+    torch.nn.init.zeros_(model.layer.bias)
+    used = [1.0] * 5 + BACK + [1.0] * 2
+    assert lrs(tmp_path, schedule, model) == used
+    assert model.went == pytest.approx(descent(used, [1.0] * 4 + [9.0] + [1.0] * 7))
+    assert [decision.step for decision in schedule.journal] == [5]
+
+
+@pytest.mark.parametrize("watch", ["loss", "grad_norm"])
+def test_with_a_lag_nothing_waits_for_the_device(watch: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A device on which a number is there when the next one is asked for: nobody reads one before."""
+    asked: list[Stub] = []
+
+    class Stub(Reading):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            asked.append(self)
+
+        def __float__(self) -> float:
+            waits.append(self is asked[-1])
+            return super().__float__()
+
+    monkeypatch.setattr(reactions, "Reading", Stub)
+    for lag in (False, True):
+        waits: list[bool] = []
+        lrs(tmp_path, guard(watch=watch, lag=lag), Plays({4: 9.0}, steep=True))
+        assert waits == [not lag] * (12 - lag)
+
+
+def test_alone_it_counts_steps() -> None:
+    assert (BackOffOnSpike().counts, BackOffOnSpike(interval="epoch").counts) == ("step", "epoch")
+    assert ProductSchedule([StepDecay(3), BackOffOnSpike()]).counts == "epoch"
 
 
 def test_what_is_no_spike(tmp_path: Path) -> None:
-    """Not above 3 times the median; not while the window fills; not where the median is no measure."""
+    """Not above 3 times the highest; not while the window fills; not where the highest is no measure."""
     assert lrs(tmp_path, guard(), Plays({4: 3.0, 7: 2.0, 8: 0.1})) == [1.0] * 12
     assert lrs(tmp_path, guard(), Plays({1: 99.0, 2: 50.0})) == [1.0] * 12
+    assert lrs(tmp_path, guard(), Plays({3: 2.0, 5: 6.0})) == [1.0] * 12  # one high value makes room for the next
     assert lrs(tmp_path, guard(), Plays(dict.fromkeys(range(12), -1.0) | {6: 99.0})) == [1.0] * 12
 
 
@@ -99,9 +192,9 @@ def test_another_spike_begins_anew(tmp_path: Path) -> None:
 
 
 def test_a_value_that_stays_high_becomes_the_usual_one(tmp_path: Path) -> None:
-    """In a window of 3 the second high value is the median of the third's."""
-    model = Plays(dict.fromkeys(range(4, 12), 9.0))
-    assert lrs(tmp_path, guard(), model) == [1.0] * 4 + [0.1, *BACK, 1.0, 1.0]
+    """The bounds that the value breaks are 3, 9 and 27, and each counts as the highest for the next."""
+    model = Plays(dict.fromkeys(range(4, 12), 28.0))
+    assert lrs(tmp_path, guard(), model) == [1.0] * 4 + [0.1, 0.1, *BACK, 1.0]
 
 
 def test_an_epoch_is_slowed_down_at_once_and_to_its_end(tmp_path: Path) -> None:
@@ -114,7 +207,7 @@ def test_an_epoch_is_slowed_down_at_once_and_to_its_end(tmp_path: Path) -> None:
 
 def test_under_a_warmup_in_a_sequence_and_with_any_schedule(tmp_path: Path) -> None:
     # the warmup's values are not looked at, so that the window is full at update 5 only
-    assert lrs(tmp_path, guard(warmup=2, hold=1, recovery=0), Plays({1: math.nan, 4: 9.0, 5: 9.0})) == [
+    assert lrs(tmp_path, guard(warmup=2, hold=1, recovery=0), Plays({1: math.nan, 4: 3.5, 5: 11.0})) == [
         *[1 / 3, 2 / 3, 1.0, 1.0, 1.0, 0.1],
         *[1.0] * 6,
     ]
@@ -193,10 +286,11 @@ def test_a_logged_point_is_the_lr_that_its_update_used(tmp_path: Path) -> None:
 def test_the_scale_of_fp16_is_no_spike(watch: Any, fused: bool, tmp_path: Path) -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=2)  # doubles every other update
     plugin = MixedPrecision("16-mixed", "cpu", scaler=scaler)
-    model, schedule = Plays({9: 9.0}, steep=True), guard(watch=watch, threshold=1.5)
-    model.configure = lambda params: torch.optim.AdamW(params, lr=1.0, fused=fused)
+    model, schedule = Descends({9: 9.0}), guard(watch=watch, threshold=1.5)
+    model.configure = lambda params: torch.optim.Adam(params, lr=1.0, betas=(0.0, 0.999), fused=fused)
     assert lrs(tmp_path, schedule, model, plugins=[plugin]) == [1.0] * 9 + BACK[:3]
-    assert [decision.reason for decision in schedule.journal] == [f"{watch} is 9, 9 times its median 1"]
+    assert model.went[9] == model.went[8]
+    assert [decision.reason for decision in schedule.journal] == [f"{watch} is 9, 9 times the highest of the last 3, 1"]
 
 
 def test_a_gradient_that_the_scaler_skips_is_no_spike(tmp_path: Path) -> None:
@@ -240,7 +334,7 @@ def test_sparse_gradients_have_a_norm(tmp_path: Path) -> None:
 
     schedule = guard(watch="grad_norm")
     assert lrs(tmp_path, schedule, Sparse()) == [1.0] * 4 + BACK[:2]
-    assert schedule.journal[0].reason == "grad_norm is 18, 9 times its median 2"  # both rows are row 0
+    assert schedule.journal[0].reason == "grad_norm is 18, 9 times the highest of the last 3, 2"  # both rows are row 0
 
 
 def test_a_batch_of_nothing_leaves_no_window_open(tmp_path: Path) -> None:
@@ -254,12 +348,30 @@ def test_a_batch_of_nothing_leaves_no_window_open(tmp_path: Path) -> None:
         assert lrs(tmp_path, schedule, Skips({}, batches=6)) == [0.5**t for t in range(5)]
 
 
-def test_a_resume_between_any_two_updates(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lag", [False, True])
+def test_a_resume_between_any_two_updates(lag: bool, tmp_path: Path) -> None:
     values = {4: 9.0, 6: 99.0, 13: math.nan}
-    full, first = Plays(values, batches=8), guard()
+    full, first = Plays(values, batches=8), guard(lag=lag)
     trainer(tmp_path, first, saver(tmp_path), max_epochs=2).fit(full)
     for step in range(1, 16):
-        model, second = Plays(values, batches=8), guard()
+        model, second = Plays(values, batches=8), guard(lag=lag)
         trainer(tmp_path, second, max_epochs=2).fit(model, ckpt_path=tmp_path / f"{step}.ckpt")
         assert model.used == full.used[step:], step
         assert str(second.journal) == str(first.journal)
+
+
+@pytest.mark.parametrize("watch", ["loss", "grad_norm"])
+def test_a_strategy_that_keeps_the_gradients_is_refused_without_a_lag(watch: Any, tmp_path: Path) -> None:
+    class Keeps(SingleDeviceStrategy):
+        @property
+        def handles_gradient_accumulation(self) -> bool:
+            return True
+
+    strategy = Keeps(device=torch.device("cpu"))
+    message = "BackOffOnSpike: Keeps keeps the gradients to itself, so that no update can be skipped. Pass lag=True."
+    with pytest.raises(MisconfigurationException, match=message):
+        lrs(tmp_path, guard(watch=watch), Plays({}), strategy=strategy)
+    assert lrs(tmp_path, guard(watch=watch, lag=True), Plays({4: 9.0}, steep=True), strategy=strategy)[4:6] == [
+        1.0,
+        0.1,
+    ]

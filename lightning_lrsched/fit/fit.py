@@ -209,7 +209,7 @@ class Fit:
 
     def gradient(self, optimizer: Optimizer) -> None:
         reactions = self._reactions
-        if reactions is None or "grad_norm" not in reactions.watches:
+        if reactions is None or not reactions.watches:
             return
         for groups in self.values.driven:
             if groups.optimizer is optimizer and reactions.gradient(optimizer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, SupportsFloat
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
@@ -19,9 +19,10 @@ from .callbacks import callbacks_of
 from .clock import Clock
 from .dashboard import send_text
 from .groups import DrivenGroups
-from .monitor import Monitor, mean_over_ranks
+from .monitor import Monitor
 from .ownership import refusal
 from .protocol import Position, Schedule
+from .readings import Reading
 from .values import Values
 
 
@@ -36,6 +37,7 @@ class Reactions:
         self._trainer = trainer
         self._values = values
         self._clock: Clock | None = None
+        self._skips = False  # whether the update that is being made is not to be made
         self._schedules = schedules = owner.reactive()
         self._monitors = [(i, Monitor(s, s.monitor, trainer)) for i, s in enumerate(schedules) if s.monitor is not None]
         self.watches: set[Watched] = {s.watch for s in schedules if s.watch is not None}
@@ -90,6 +92,9 @@ class Reactions:
     def note_waiting(self) -> None:
         for _, monitor in self._monitors:
             monitor.note_waiting()
+        for schedule in self._schedules:
+            if schedule.memory.late is not None:
+                schedule.memory.late = float(schedule.memory.late)
 
     def warn_if_never(self) -> None:
         for _, monitor in self._monitors:
@@ -101,31 +106,39 @@ class Reactions:
         if loss.numel() != 1:
             schedule = next(s for s in self._schedules if s.watch == "loss")
             raise refusal(schedule, f"the loss must be one number, got {loss.numel()}. Pass watch='grad_norm'.")
-        return self._watch("loss", float(loss.detach()) * self._trainer.accumulate_grad_batches / self._scale())
+        factor = self._trainer.accumulate_grad_batches / self._scale()
+        return self._watch("loss", Reading(self._trainer, loss, factor))
 
     def gradient(self, optimizer: Optimizer) -> bool:
         params = [param for group in optimizer.param_groups for param in group["params"]]
+        decided = "grad_norm" in self.watches and self._watch("grad_norm", self._norm(optimizer, params))
+        if self._skips:
+            self._skips = False
+            _drop(params, self._unscales(optimizer))
+        return decided
+
+    def _norm(self, optimizer: Optimizer, params: list[Tensor]) -> Reading:
         grads = [param.grad for param in params if param.grad is not None]
-        norm = float(get_total_norm([grad.coalesce().values() if grad.is_sparse else grad for grad in grads]))
-        # a fused step takes the scale out itself
-        scaled = getattr(optimizer, "_step_supports_amp_scaling", False)
-        return self._watch("grad_norm", norm / self._scale() if scaled else norm)
+        norm = get_total_norm([grad.coalesce().values() if grad.is_sparse else grad for grad in grads])
+        return Reading(self._trainer, norm, 1.0 / self._scale() if self._unscales(optimizer) else 1.0)
+
+    def _unscales(self, optimizer: Optimizer) -> bool:
+        """Whether its fused step takes the scale of a GradScaler out itself."""
+        return self._trainer.scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False)
 
     def _scale(self) -> float:
         scaler = self._trainer.scaler
         return 1.0 if scaler is None else scaler.get_scale()
 
-    def _watch(self, watched: Watched, value: float) -> bool:
-        if self._trainer.world_size > 1:
-            (value,) = mean_over_ranks(self._trainer, [value])
-        if watched == "grad_norm" and self._trainer.scaler is not None and not math.isfinite(value):
+    def _watch(self, watched: Watched, reading: Reading) -> bool:
+        if watched == "grad_norm" and self._trainer.scaler is not None and not math.isfinite(float(reading)):
             return False  # the scaler skips the update
         decided = False
         for groups in self._driven:
             position = self._values.progress.now(groups.index)
             for leaf, own in self._values.placed.active(position).items():
-                if leaf.reactive.watch == watched:
-                    reaction = leaf.reactive.react(value, own, groups.distinct)
+                if leaf.reactive.watch == watched and (value := _due(reading, leaf.reactive)) is not None:
+                    reaction = leaf.reactive.react(float(value), own, groups.distinct)
                     decided |= self._follow(reaction, leaf.reactive, position, own)
         return decided
 
@@ -162,6 +175,7 @@ class Reactions:
         if reaction.keep:
             schedule.memory.kept = restore.keep(trainer)
         schedule.memory.restore_due |= reaction.restore
+        self._skips |= reaction.skip
         trainer.should_stop |= reaction.stop
         if not reaction.reason:
             return False
@@ -196,6 +210,11 @@ def _refuse(schedule: Reactive, owner: Schedule, trainer: Trainer, driven: int) 
         raise refusal(schedule, f"{several}, and each counts its own steps. Give {whole} one, by optimizer=<index>.")
     if schedule.watch == "loss" and len(trainer.optimizers) > 1:
         raise refusal(schedule, f"{several}, and a loss does not say whose it is. Pass watch='grad_norm'.")
+    if schedule.watch and not schedule.lag and trainer.strategy.handles_gradient_accumulation:
+        kind = type(trainer.strategy).__name__
+        raise refusal(
+            schedule, f"{kind} keeps the gradients to itself, so that no update can be skipped. Pass lag=True."
+        )
     if trainer.strategy.restore_checkpoint_after_setup:
         sharding = f"under {type(trainer.strategy).__name__}, which shards the model"
         if schedule.restore_best:
@@ -206,6 +225,23 @@ def _refuse(schedule: Reactive, owner: Schedule, trainer: Trainer, driven: int) 
         if hasattr(optimizer, "consolidate_state_dict"):
             kind = type(optimizer).__name__
             raise refusal(schedule, f"'restore_best' must be False with {kind}, which shards its state.")
+
+
+def _drop(params: Iterable[Tensor], unscales: bool) -> None:
+    """Let the update not be made: an optimizer touches no parameter without a gradient, nor what it knows of it."""
+    for param in params:
+        if unscales and param.grad is not None:
+            param.grad.zero_()  # the scaler looks for gradients yet
+        else:
+            param.grad = None
+
+
+def _due(reading: Reading, schedule: Reactive) -> SupportsFloat | None:
+    """The value to be judged: this one, or with a lag the one before, while this one is on its way."""
+    if not schedule.lag:
+        return reading
+    due, schedule.memory.late = schedule.memory.late, reading
+    return due
 
 
 def reactive_in(schedules: Iterable[Schedule]) -> list[tuple[object, object]]:

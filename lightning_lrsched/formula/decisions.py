@@ -17,6 +17,7 @@ class Reaction(NamedTuple):
     keep: bool = False  # the weights of now are the best so far
     restore: bool = False  # put back the weights that were kept
     stop: bool = False  # end the fit
+    skip: bool = False  # the update that is being made is not to be made
 
 
 class Decision(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, SupportsFloat
 
 from .decisions import Reaction
 
@@ -20,6 +20,8 @@ class Memory:
     seen: bool = False
     #: a value of the metric that waits for its judgement
     waiting: float | None = None
+    #: what was watched in the last update, where it is judged one update late
+    late: SupportsFloat | None = None
     #: whether the metric is one that validations log
     from_validation: bool = False
     #: the weights and the optimizers' state of the best check
@@ -36,6 +38,8 @@ class Reactive(ABC):
     check_on_train_epoch_end: bool = False
     #: a value of each single update, judged before the update is made
     watch: Watched | None = None
+    #: whether that is judged one update late
+    lag: bool = False
     #: whether the schedule ends the fit, or begins something, when its time has come
     tells_time: ClassVar[bool] = False
     #: whether the weights of the best check come back at a decision

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from statistics import median
 from typing import cast
 
 from typing_extensions import Unpack
@@ -31,20 +30,22 @@ class BackOffOnSpike(Reactive, LRSchedule):
              │   ╱
              └──╱
 
-    It begins with the very update whose loss or gradient norm is the spike: above ``threshold`` times the median of the
-    last ``window`` values, or not finite.
-    ``lr(t) = base * factor`` for ``hold`` intervals, the spike's own being the first; it then climbs back in a line, in
-    ``recovery`` even stairs below ``base``; another spike in that time begins anew. Multiply it with any schedule by
-    :class:`~lightning_lrsched.ProductSchedule`, where ``base`` is what that schedule says.
+    A spike is a loss or gradient norm above ``threshold`` times the highest of the last ``window`` values, or one that
+    is not finite. The update that it belongs to is not made: its gradients are dropped before any momentum takes them
+    up. ``lr(t) = base * factor`` for ``hold`` intervals, the spike's own being the first; it then climbs back in a
+    line, in ``recovery`` even stairs below ``base``; another spike in that time begins anew. Multiply it with any
+    schedule by :class:`~lightning_lrsched.ProductSchedule`, where ``base`` is what that schedule says.
 
-    The value is looked at before the update is made, so the update that a bad batch causes is itself a small one, what
-    gradient clipping does to the gradient of plain SGD; under Adam, which divides a gradient's size out, only the LR
-    makes an update smaller. LBFGS has read its LR by then, and is slowed down from its next step on. On several ranks
-    the mean over the ranks is judged. A value that stays high becomes the usual one after half a ``window``. Each spike
-    that lowers the LR is an entry of ``journal``.
+    Clip the gradients first (``Trainer(gradient_clip_val=1.0)``): that costs nothing and does as well against a single
+    bad batch. This is for what clipping does not see, such as a loss that has become nan or a run that has begun to
+    diverge, and for a journal that says when it happened.
+
+    Among the last values a spike counts as the bound that it broke, so that one spike does not hide the next, and a
+    value that stays high becomes the usual one after a few. On several ranks the mean over the ranks is judged. Each
+    spike that lowers the LR is an entry of ``journal``.
 
     >>> guard = BackOffOnSpike(factor=0.1, hold=2, recovery=3, window=4, interval="step")
-    >>> for t, loss in enumerate((1.0, 1.1, 0.9, 1.0, 8.0)):
+    >>> for t, loss in enumerate((1.0, 1.5, 0.9, 1.0, 8.0)):
     ...     guard.check(loss, t)
     >>> guard.spiked, [round(guard.lr_at(t, base_lr=1.0), 3) for t in (4, 5, 6, 7, 8, 9)]
     (4, [0.1, 0.1, 0.325, 0.55, 0.775, 1.0])
@@ -53,29 +54,35 @@ class BackOffOnSpike(Reactive, LRSchedule):
         watch: ``"loss"``: what ``training_step`` returns, or the argument of ``manual_backward``; ``"grad_norm"``: the
             2-norm of the gradients of the optimizer's parameters, before clipping, whenever Lightning steps it (in
             manual optimization not in a step of torch's optimizer itself).
-        threshold: How many times the median a spike is, > 1. A median that is not positive tells no spikes: then only
-            values that are not finite are.
+        threshold: How many times the highest of the last values a spike is, > 1. Where that is not positive it tells
+            no spikes: then only values that are not finite are.
         factor: Factor of the LR, in [0, 1).
         hold: How long the LR stays down, a positive duration.
         recovery: How long it takes to climb back, a duration. 0: it is back at once.
-        window: How many values the median is of, >= 2. Until there are so many, only values that are not finite are
+        window: How many values are looked back on, >= 2. Until there are so many, only values that are not finite are
             spikes.
-        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. With ``interval="epoch"`` a spike lowers the
-            LR at once, too, and ``hold`` counts the epoch of the spike.
+        lag: Whether a value is judged one update late. Else reading it waits for the device in each batch; late it has
+            long arrived, so that nothing waits (but for the scale of a GradScaler), the update of the spike is made as
+            it is, and the back-off begins with the next one.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. ``interval`` is ``"step"`` by default; with
+            ``"epoch"`` a spike lowers the LR at once, too, and ``hold`` counts the epoch of the spike.
 
-    Reading the value costs a synchronization with the device in each batch. Under an fp16 GradScaler a gradient that is
-    not finite is the scaler's own business, which skips the update, and no spike. A parameter group that joins during a
+    In manual optimization an update is dropped where Lightning steps the optimizer, not in a step of torch's optimizer
+    itself; with a fused optimizer under a GradScaler it is made with gradients of zero. There a gradient that is not
+    finite is the scaler's own business, which skips the update, and no spike. A parameter group that joins during a
     back-off keeps its LR for one interval and rises with the others from there.
 
     Raises:
         ValueError: a value breaks its rule.
         MisconfigurationException: at the start of a fit in which the schedule drives several optimizers that count
-            their own steps, watches the loss while there are several, or the gradients of a model that is sharded.
+            their own steps, watches the loss while there are several, or the gradients of a model that is sharded; or
+            DeepSpeed keeps the gradients to itself and there is no ``lag``.
 
     Source: none; gradient clipping is that of Pascanu et al., On the Difficulty of Training Recurrent Neural Networks,
     2013.
     """
 
+    usual_interval = "step"
     periods = ("hold", "recovery")
     from_zero = ("warmup", "recovery")
     meaning = ("watch",)
@@ -92,6 +99,7 @@ class BackOffOnSpike(Reactive, LRSchedule):
         hold: int | str = 10,
         recovery: int | str = 10,
         window: int = 50,
+        lag: bool = False,
         **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(**common)
@@ -101,6 +109,7 @@ class BackOffOnSpike(Reactive, LRSchedule):
         self.hold = checks.duration(self, "hold", hold)
         self.recovery = checks.duration(self, "recovery", recovery, at_least=0)
         self.window = checks.whole(self, "window", window, at_least=2)
+        self.lag = checks.flag(self, "lag", lag)
         self.memory = SpikeMemory()
 
     @property
@@ -127,14 +136,15 @@ class BackOffOnSpike(Reactive, LRSchedule):
 
     def react(self, value: float, t: int, bases: set[float]) -> Reaction | None:
         values = self.memory.values
-        usual = median(values) if len(values) == self.window else 0.0
+        highest = max(values) if len(values) == self.window else 0.0
+        bound = self.threshold * highest if highest > 0.0 else math.inf
         if finite := math.isfinite(value):
-            self.memory.values = [*values, value][-self.window :]
-            if usual <= 0.0 or value <= self.threshold * usual:
+            self.memory.values = [*values, min(value, bound)][-self.window :]
+            if value <= bound:
                 return None
         down = self.line(t).factor == self.factor
         self.memory.spiked = t
         if down:
-            return None
-        times = f"{value:.6g}, {value / usual:.3g} times its median {usual:.6g}" if finite else f"{value}"
-        return Reaction(f"{self.watch} is {times}")
+            return Reaction(skip=not self.lag)
+        times = f", {value / highest:.3g} times the highest of the last {len(values)}, {highest:.6g}" if finite else ""
+        return Reaction(f"{self.watch} is {value:.6g}{times}", skip=not self.lag)
