@@ -37,8 +37,8 @@ class BackOffOnSpike(Reactive, LRSchedule):
     schedule by :class:`~lightning_lrsched.ProductSchedule`, where ``base`` is what that schedule says.
 
     Clip the gradients first (``Trainer(gradient_clip_val=1.0)``): that costs nothing and does as well against a single
-    bad batch. This is for what clipping does not see, such as a loss that has become nan or a run that has begun to
-    diverge, and for a journal that says when it happened.
+    bad batch (``recipes.reactions``). This is for what clipping does not see, such as a loss that has become nan or a
+    run that has begun to diverge, and for a journal that says when it happened.
 
     Among the last values a spike counts as the bound that it broke, so that one spike does not hide the next, and a
     value that stays high becomes the usual one after a few. On several ranks the mean over the ranks is judged. Each
@@ -63,7 +63,7 @@ class BackOffOnSpike(Reactive, LRSchedule):
             spikes.
         lag: Whether a value is judged one update late. Else reading it waits for the device in each batch; late it has
             long arrived, so that nothing waits (but for the scale of a GradScaler), the update of the spike is made as
-            it is, and the back-off begins with the next one.
+            it is, and the back-off begins with the next one: of little help against a single bad batch.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. ``interval`` is ``"step"`` by default; with
             ``"epoch"`` a spike lowers the LR at once, too, and ``hold`` counts the epoch of the spike.
 
