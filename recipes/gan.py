@@ -112,18 +112,24 @@ def train(row: str, lr: float, seed: int, args: argparse.Namespace) -> GAN:
         CosineAnnealing(t_max=args.steps, optimizer=0, interval="step"),
         WarmupStableDecay(decay=args.steps // 2, t_max=args.steps, optimizer=1, interval="step"),
     ]
+    # TensorBoard shows the first seed of each row
+    run = None if seed else TensorBoardLogger(args.logdir, row, version="", default_hp_metric=False)
     trainer = Trainer(
         accelerator=args.accelerator,
         devices=1,
         max_epochs=1,
         callbacks=schedules if row == "schedules" else [Constant(interval="step")],  # which logs both LRs
-        logger=TensorBoardLogger(args.logdir, name=f"{row}-lr{lr:g}", version=f"seed{seed}"),
+        logger=run or False,
         log_every_n_steps=20,
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=False,
     )
     trainer.fit(model, range(args.steps))
+    if run is not None:
+        calls = "; ".join(map(repr, schedules)) if row == "schedules" else "constant LRs"
+        run.log_hyperparams({"schedule": calls, "lr": lr}, {"modes": model.modes, "samples_good": model.good})
+        run.finalize("success")
     return model
 
 

@@ -11,7 +11,7 @@ Data: scikit-learn's 1 797 handwritten digits of 8x8 pixels, which come with it:
 and 360 for the test, each digit in equal shares. The weights with the best validation accuracy are kept, and tested.
 The last lines printed are the test's table and the command that shows the curves:
 
-    tensorboard --logdir lightning_logs
+    tensorboard --logdir lightning_logs/mlp
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from typing import Any, Literal
 
 import torch
 from jsonargparse import ArgumentError
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -35,7 +36,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-import lightning_lrsched  # noqa: F401 (its schedules are callbacks that YAML may name)
+from lightning_lrsched import LRSchedule  # with it all schedules are callbacks that YAML may name
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     "sgd": (torch.optim.SGD, {}),
@@ -44,6 +45,9 @@ OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]
     "adam": (torch.optim.Adam, {}),
     "adamw": (torch.optim.AdamW, {}),
 }
+
+
+SHOWN = ("test_accuracy", "test_f1", "test_loss")  # what the HParams page compares
 
 
 INITS: dict[str, Callable[[Tensor], Any]] = {
@@ -111,7 +115,7 @@ class MLP(LightningModule):
         l2: float = 0.0,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # the CLI logs them, with the test's scores
         self.lr, self.l1, self.l2, self.optimizer = lr, l1, l2, optimizer
         layers: list[nn.Module] = []
         sizes = [64, *hidden]
@@ -186,6 +190,13 @@ class CLI(LightningCLI):
         except ArgumentError as error:
             sys.exit(f"error: {first_problem(error)}")
 
+    def instantiate_trainer(self, **settings: Any) -> Trainer:
+        given = self.config_init[self.subcommand].trainer
+        if given.logger is None:  # a folder of its own in Lightning's
+            root = given.default_root_dir or ""
+            settings["logger"] = TensorBoardLogger(root, "lightning_logs/mlp", default_hp_metric=False)
+        return super().instantiate_trainer(**settings)
+
     def instantiate_classes(self) -> None:
         try:
             super().instantiate_classes()
@@ -194,7 +205,13 @@ class CLI(LightningCLI):
 
     def after_fit(self) -> None:
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", verbose=True)
-        rank_zero_only(print)("tensorboard --logdir lightning_logs")
+        logger, schedules = self.trainer.logger, [c for c in self.trainer.callbacks if isinstance(c, LRSchedule)]  # type: ignore[attr-defined]
+        if isinstance(logger, TensorBoardLogger):
+            schedule = "; ".join(map(repr, schedules)) or "constant LR"
+            settings = {"schedule": schedule, "optimizer": self.model.optimizer, "lr": self.model.lr}
+            logger.log_hyperparams(settings, {name: self.trainer.callback_metrics[name] for name in SHOWN})
+            logger.finalize("success")
+            rank_zero_only(print)(f"tensorboard --logdir {logger.root_dir}")
 
 
 def main() -> None:
@@ -206,7 +223,10 @@ def main() -> None:
         seed_everything_default=0,
         save_config_kwargs={"overwrite": True},
         parser_kwargs={"exit_on_error": False},
-        trainer_defaults={"max_epochs": 40, "log_every_n_steps": 10},
+        trainer_defaults={
+            "max_epochs": 40,
+            "log_every_n_steps": 10,
+        },
     )
 
 

@@ -137,13 +137,16 @@ def train(experiment: str, name: str, seed: int, args: argparse.Namespace) -> tu
     epochs, rows = EXPERIMENTS[experiment]
     row = rows[name]
     module = Digits(row.optimizer, row.lr, seed, BAD_EPOCH if experiment == "spike" else None)
+    # TensorBoard shows the first seed of each row
+    folder = f"{args.logdir}/{experiment}"
+    run = None if seed else TensorBoardLogger(folder, name, version="", default_hp_metric=False)
     trainer = Trainer(
         accelerator=args.accelerator,
         devices=1,
         max_epochs=args.epochs or epochs,
         gradient_clip_val=row.clip,
         callbacks=[] if row.schedule is None else [row.schedule],
-        logger=TensorBoardLogger(f"{args.logdir}/{experiment}", name=name, version=f"seed{seed}"),
+        logger=run or False,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
         enable_checkpointing=False,
@@ -152,6 +155,10 @@ def train(experiment: str, name: str, seed: int, args: argparse.Namespace) -> tu
     )
     train_loader, val_loader = loaders(seed)
     trainer.fit(module, train_loader, val_loader)
+    if run is not None:
+        settings = {"schedule": repr(row.schedule), "optimizer": row.optimizer, "lr": row.lr, "clip": str(row.clip)}
+        run.log_hyperparams(settings, {"val_loss_at_the_end": module.val_losses[-1]})
+        run.finalize("success")
     return module, [] if row.schedule is None else list(row.schedule.journal)
 
 

@@ -31,21 +31,20 @@ def scalars(run: Path, tag: str) -> list[tuple[int, float]]:
 def test_xor_prints_one_row_per_schedule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     xor.main([*SMALL, "--epochs", "3", "--logdir", str(tmp_path)])
     out, _ = capsys.readouterr()
-    header, *rows, last = out.splitlines()
+    header, *rows, _, _, last = out.splitlines()
     assert header.split() == ["schedule", "converged", "epochs:", "median", "(range)", "said"]
     assert [row.split()[0] for row in rows] == list(xor.SCHEDULES)
     assert [row.split()[-1] for row in rows] == ["70", "60", "50", "50", "40", "-"]
     assert all(" of 2 " in row for row in rows)
     assert last == f"tensorboard --logdir {tmp_path}"
     runs = {str(file.parent.relative_to(tmp_path)) for file in tmp_path.rglob("events.out.tfevents.*")}
-    fits = {f"{name}/seed{seed}" for name in xor.SCHEDULES for seed in (0, 1)}
-    assert runs == fits | {f"{fit}/planned" for fit in fits if not fit.startswith("constant")}
+    assert runs == {*xor.SCHEDULES} | {f"{name}/planned" for name in xor.SCHEDULES if name != "constant"}
 
 
 def test_xor_logs_the_learning_rate_of_every_epoch(tmp_path: Path) -> None:
     xor.main([*SMALL, "--epochs", "41", "--schedule", "step", "--logdir", str(tmp_path)])
-    lr = scalars(tmp_path / "step/seed0", "lr-Adam")
-    val_loss = scalars(tmp_path / "step/seed0", "val_loss")
+    lr = scalars(tmp_path / "step", "lr-Adam")
+    val_loss = scalars(tmp_path / "step", "val_loss")
     assert [value for _, value in lr] == pytest.approx([0.1] * 20 + [0.01] * 20 + [0.001])
     assert [step for step, _ in lr] == [step for step, _ in val_loss] == list(range(41))
 
@@ -53,8 +52,8 @@ def test_xor_logs_the_learning_rate_of_every_epoch(tmp_path: Path) -> None:
 def test_xor_converges_on_a_wide_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     xor.main([*SMALL, "--hidden", "8", "--epochs", "40", "--schedule", "cosine", "--logdir", str(tmp_path)])
     assert "2 of 2" in capsys.readouterr().out
-    assert scalars(tmp_path / "cosine/seed1", "val_loss")[-1][1] < xor.LOSS_BOUND
-    assert scalars(tmp_path / "cosine/seed1", "val_accuracy")[-1][1] == 1.0
+    assert scalars(tmp_path / "cosine", "val_loss")[-1][1] < xor.LOSS_BOUND
+    assert scalars(tmp_path / "cosine", "val_accuracy")[-1][1] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_reactions_prints_a_table_for_each_experiment(tmp_path: Path, capsys: py
     assert (empty, last) == ("", f"tensorboard --logdir {tmp_path}")
     losses = {row[:18].rstrip(): float(row[18:].split()[0]) for row in rows}
     assert losses["SGD, loss"] < losses["SGD"]
-    decided = EventAccumulator(str(tmp_path / "spike/SGD, loss/seed0"), size_guidance={"tensors": 0}).Reload()
+    decided = EventAccumulator(str(tmp_path / "spike/SGD, loss"), size_guidance={"tensors": 0}).Reload()
     assert "loss is" in str(decided.Tensors("BackOffOnSpike/journal/text_summary")[0])
 
 
@@ -111,7 +110,7 @@ def run_mlp(*arguments: str) -> None:
 def test_mlp_trains_with_each_config(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit_mlp(tmp_path, "--config", str(config))
     assert "test_accuracy" in capsys.readouterr().out
-    (run,) = (tmp_path / "lightning_logs").iterdir()
+    (run,) = (tmp_path / "lightning_logs/mlp").iterdir()
     assert scalars(run, "lr-Adam")
 
 
@@ -130,11 +129,11 @@ def test_mlp_swaps_the_schedule_from_the_command_line_and_resumes(tmp_path: Path
         "--trainer.callbacks.step_size=1",
     ]
     fit_mlp(tmp_path, *cyclical)
-    (run,) = (tmp_path / "lightning_logs").iterdir()
+    (run,) = (tmp_path / "lightning_logs/mlp").iterdir()
     assert [lr for _, lr in scalars(run, "lr-Adam")] == pytest.approx([0.0003, 0.003, 0.0003, 0.003])
     last = str(tmp_path / "last.ckpt")
     fit_mlp(tmp_path, *cyclical, "--trainer.max_epochs=6", "--ckpt_path", last)
-    second = max((tmp_path / "lightning_logs").iterdir())
+    second = max((tmp_path / "lightning_logs/mlp").iterdir())
     # of epochs 4 and 5 the first update each, and the tenth of the run
     assert scalars(second, "lr-Adam") == [
         (8, pytest.approx(0.0003)),
@@ -200,8 +199,8 @@ def test_mlp_runs_on_two_processes(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr[-3000:]
     assert "Starting with 2 processes" in run.stderr
-    assert run.stdout.splitlines()[-1] == "tensorboard --logdir lightning_logs"
-    (logs,) = (tmp_path / "lightning_logs").iterdir()
+    assert run.stdout.splitlines()[-1] == "tensorboard --logdir lightning_logs/mlp"
+    (logs,) = (tmp_path / "lightning_logs/mlp").iterdir()
     # the warmup of 2 epochs is the whole run: 4 updates, of which the log has the first of each epoch
     assert [lr for _, lr in scalars(logs, "lr-Adam")] == pytest.approx([0.003 / 5, 0.003 * 3 / 5])
 
@@ -297,7 +296,7 @@ def test_xor_search_prints_a_row_for_each_width_and_schedule(
     assert [tuple(row.split()[:2]) for row in rows] == [(hidden, name) for hidden in "248" for name in xor.SCHEDULES]
     assert all(" of 2 " in row and " LR 0." in row for row in rows)
     assert last == f"tensorboard --logdir {tmp_path}"
-    assert scalars(tmp_path / "hidden8/cosine/seed1", "val_loss")
+    assert scalars(tmp_path / "hidden8/cosine", "val_loss")
 
 
 def test_every_schedule_of_the_search_has_as_many_settings() -> None:
@@ -317,13 +316,13 @@ def test_gan_logs_two_schedules_and_a_picture(
     assert [row.split()[0] for row in rows] == list(gan.ROWS)
     assert rows[1].count(" of 2") == 2
     assert last == f"tensorboard --logdir {tmp_path}"
-    run = tmp_path / "schedules-lr0.001/seed0"
+    run = tmp_path / "schedules"
     generator = [value for _, value in scalars(run, "lr-Adam")]
     discriminator = [value for _, value in scalars(run, "lr-Adam-1")]
     assert generator[0] == discriminator[0] == pytest.approx(0.001)
     assert discriminator[1] == pytest.approx(0.001)
     assert generator[1] < 0.0006
-    constant = tmp_path / "constant-lr0.001/seed0"
+    constant = tmp_path / "constant"
     for tag in ("lr-Adam", "lr-Adam-1"):
         assert [value for _, value in scalars(constant, tag)] == pytest.approx([0.001] * 3)
     assert {"g_loss", "d_loss"} <= set(EventAccumulator(str(run)).Reload().Tags()["scalars"])
