@@ -114,7 +114,7 @@ def train(folder: Path) -> None:
     for version, floor in floors.items():
         seed_everything(0)
         annealing = CosineAnnealing(interval="step", warmup="2 epochs", eta_min_ratio=floor)
-        guard = BackOffOnSpike(threshold=1.55, hold=5, window=8, interval="step")
+        guard = BackOffOnSpike(threshold=1.2, hold=5, window=8, interval="step")
         callbacks: list[Any] = [ProductSchedule([annealing, guard], interval="step")]
         callbacks += [LambdaCallback(on_train_epoch_end=leave)] if version == "run" else []
         trainer = Trainer(
