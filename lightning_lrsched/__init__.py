@@ -13,6 +13,7 @@ from .schedules.cosine import CosineAnnealing, CosineRestarts
 from .schedules.custom import CustomSchedule
 from .schedules.cyclical import CyclicalLR
 from .schedules.exponential import ExponentialDecay
+from .schedules.hyperbolic import HyperbolicLR, TanhDecay
 from .schedules.keyframes import Keyframes
 from .schedules.one_cycle import OneCycle
 from .schedules.polynomial import PolynomialDecay
@@ -34,6 +35,7 @@ __all__ = [
     "CustomSchedule",
     "CyclicalLR",
     "ExponentialDecay",
+    "HyperbolicLR",
     "InverseSqrt",
     "Keyframes",
     "LRSchedule",
@@ -45,6 +47,7 @@ __all__ = [
     "ReduceOnPlateau",
     "SequentialSchedule",
     "StepDecay",
+    "TanhDecay",
     "WarmupStableDecay",
     "__version__",
     "cyclical_bounds",

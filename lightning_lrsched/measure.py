@@ -24,7 +24,7 @@ class Span(NamedTuple):
     clock: int
     marks: tuple[Mark, ...] = ()
     several: bool = False
-    length: int = 0
+    length: int | tuple[int, ...] = 0
 
     def intervals(self, begin: Mark, clock: int) -> int | tuple[int, ...]:
         ends = tuple(mark[clock] - begin[clock] for mark in self.marks)
@@ -57,6 +57,9 @@ def spans(schedule: LRSchedule, run: Run, begin: Mark, end: Mark | None) -> dict
         value = getattr(schedule, argument)
         if value is None and argument == schedule.fills_run and not run.alone:
             found[argument] = until(end_of(schedule, run, argument) if end is None else end, begin)
+        elif isinstance(value, (tuple, list)) and argument in schedule.periods:
+            measured = [_measured(schedule, run, argument, each, None) for each in value]
+            found[argument] = Span(max(clock for _, clock, _ in measured), length=tuple(each[0] for each in measured))
         elif isinstance(value, (tuple, list)):
             checks.positions(schedule, argument, value, at_least=0)
             marks = _marks(schedule, run, argument, value, begin)

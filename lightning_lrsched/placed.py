@@ -9,7 +9,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 from .fit.ownership import refusal
-from .formula.curves import Moment, Table, ramp
+from .formula.curves import Moment, Table
 from .formula.memory import Reactive
 from .formula.timeline import PLANNED, Mark
 
@@ -37,8 +37,8 @@ class Placed:
         if passed >= self._warmup:
             return self._own(position, bases)
         # a part may begin by another clock than that of its warmup, and the two differ by a rounding
-        factor = ramp(max(passed, 0), self._warmup, self.schedule.warmup_start_factor) if self._warmup else 1.0
-        return self._own(self._begin, bases).times(factor)
+        first = self._own(self._begin, bases)
+        return first.times(*self.schedule.ramp(max(passed, 0), self._warmup)) if self._warmup else first
 
     def _own(self, position: Position, bases: set[float]) -> Moment:
         t = max(position[self.clock] - self._begin_t, 0)

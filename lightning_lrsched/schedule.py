@@ -7,7 +7,7 @@ from abc import ABC
 from collections.abc import Sequence
 from html import escape
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast, get_args, overload
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from typing_extensions import Never, Unpack
@@ -15,7 +15,7 @@ from typing_extensions import Never, Unpack
 from .callback import LRCallback
 from .formula import checks
 from .formula.arguments import refuse_unknown
-from .formula.curves import Line, Moment, recurring
+from .formula.curves import Line, Moment, Ramp, ramp, recurring
 from .formula.decisions import title
 from .formula.durations import Interval, parse
 from .formula.memory import Reactive
@@ -35,6 +35,8 @@ class CommonArguments(TypedDict, total=False):
     interval: Interval | None
     warmup: int | str
     warmup_start_factor: float | None
+    warmup_start_lr: float | None
+    warmup_shape: Ramp
     optimizer: int | str | None
     param_groups: str | int | Sequence[str | int] | None
     hyperparameter: str
@@ -59,11 +61,15 @@ class LRSchedule(LRCallback, ABC):
             the fit has trained, earlier processes included, by rank zero's watch, and the run has ``max_time`` of them.
             None: for a part that of its whole, else ``"epoch"``.
         warmup: A duration, in intervals or as ``"5 epochs"``, ``"500 steps"``, ``"50_000 samples"``, ``"10%"`` (of the
-            run), or with ``interval="second"`` as ``"30 minutes"``. It is rounded to the nearest interval. The LR rises
-            linearly to the schedule's first value, which it has exactly at t = warmup; the schedule's own t starts
-            there. Longer than the run: the run ends on the ramp.
-        warmup_start_factor: Where the ramp starts, as a factor in [0, 1] of the schedule's first value.
-            None: 1 / (warmup + 1), an even ramp that never trains at LR 0.
+            run), or with ``interval="second"`` as ``"30 minutes"``. It is rounded to the nearest interval. The LR goes
+            to the schedule's first value, which it has exactly at t = warmup; the schedule's own t starts there. Longer
+            than the run: the run ends on the ramp.
+        warmup_start_factor: Where the ramp starts, as a factor >= 0 of the schedule's first value; from above 1 the LR
+            comes down. None: 1 / (warmup + 1), an even ramp that never trains at LR 0.
+        warmup_start_lr: Where the ramp starts, as an LR >= 0, in place of the factor.
+        warmup_shape: With p from 0 to 1, the ramp's share ``p`` ("linear"), ``(1 - cos(pi * p)) / 2`` ("cosine") or
+            ``1 - sqrt(1 - p)`` ("1-sqrt") of the way; "exponential" has the factor ``start ** (1 - p)``, from a
+            ``warmup_start_factor`` > 0.
         optimizer: Index of one optimizer, or the name of its class where that is unique. None: all of them.
         param_groups: Names (the group's key ``name``), patterns of names such as ``"backbone*"``, or indices. A group
             that comes later and fits is driven too: it keeps the LR it came with for its first interval, and then
@@ -96,6 +102,8 @@ class LRSchedule(LRCallback, ABC):
         interval: Interval | None = None,
         warmup: int | str = 0,
         warmup_start_factor: float | None = None,
+        warmup_start_lr: float | None = None,
+        warmup_shape: Ramp = "linear",
         optimizer: int | str | None = None,
         param_groups: str | int | Sequence[str | int] | None = None,
         hyperparameter: str = "lr",
@@ -107,11 +115,18 @@ class LRSchedule(LRCallback, ABC):
         refuse_unknown(type(self), unknown)
         super().__init__(interval, optimizer, param_groups, hyperparameter, log_lr, prog_bar, replace_scheduler)
         self.warmup = checks.duration(self, "warmup", warmup, at_least=0)
-        self.warmup_start_factor = None
+        self.warmup_start_factor = self.warmup_start_lr = None
+        rule, holds = "a number >= 0 or None", lambda x: x >= 0
         if warmup_start_factor is not None:
-            self.warmup_start_factor = checks.number(
-                self, "warmup_start_factor", warmup_start_factor, "a number in [0, 1] or None", lambda x: 0 <= x <= 1
-            )
+            self.warmup_start_factor = checks.number(self, "warmup_start_factor", warmup_start_factor, rule, holds)
+        if warmup_start_lr is not None:
+            if warmup_start_factor is not None:
+                checks.refuse(self, "warmup_start_lr", f"None beside {warmup_start_factor=}", warmup_start_lr)
+            self.warmup_start_lr = checks.number(self, "warmup_start_lr", warmup_start_lr, rule, holds)
+        self.warmup_shape = cast(Ramp, checks.choice(self, "warmup_shape", warmup_shape, get_args(Ramp)))
+        if warmup_shape == "exponential" and (warmup_start_lr is not None or warmup_start_factor == 0):
+            rule = "'linear', 'cosine' or '1-sqrt' where the warmup does not start from a factor > 0"
+            checks.refuse(self, "warmup_shape", rule, warmup_shape)
 
     #: whether ``lr_at`` is the one below, so that one moment serves all parameter groups
     says_moments: ClassVar[bool] = True
@@ -138,6 +153,13 @@ class LRSchedule(LRCallback, ABC):
 
     def moment_at(self, t: int, bases: set[float]) -> Moment:
         return self.line(t)
+
+    def ramp(self, t: int, warmup: int) -> tuple[float, float]:
+        """The warmup at ``t < warmup``: a factor of the schedule's first value, and an LR that is added."""
+        if self.warmup_start_lr is None:
+            return ramp(t, warmup, self.warmup_start_factor, self.warmup_shape), 0.0
+        passed = ramp(t, warmup, 0.0, self.warmup_shape)
+        return passed, self.warmup_start_lr * (1.0 - passed)
 
     def decay_begins(self) -> int | None:
         """The t from which on the LR comes down for good, where there is one, and it is known."""
@@ -412,6 +434,10 @@ class FlooredSchedule(LRSchedule):
         if (ratio := self.eta_min_ratio) is None:
             return Line(peak * height, self.eta_min * rest, self.eta_min)
         return Line(max(peak, ratio) * height + ratio * rest)
+
+    def not_under_floor(self, factor: float) -> Line:
+        """``factor`` times the base LR, or the floor where that is higher."""
+        return Line(max(factor, self.eta_min_ratio or 0.0), floor=self.eta_min)
 
     def floor(self) -> tuple[str, float]:
         return "eta_min", self.eta_min

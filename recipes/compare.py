@@ -53,6 +53,7 @@ from lightning_lrsched import (
     CustomSchedule,
     CyclicalLR,
     ExponentialDecay,
+    HyperbolicLR,
     InverseSqrt,
     Keyframes,
     LRSchedule,
@@ -64,6 +65,7 @@ from lightning_lrsched import (
     ReduceOnPlateau,
     SequentialSchedule,
     StepDecay,
+    TanhDecay,
     WarmupStableDecay,
 )
 from recipes.mlp import MLP, Digits
@@ -91,6 +93,8 @@ SCHEDULES: dict[str, Callable[[], LRSchedule]] = {
     "CosineAnnealing": lambda: CosineAnnealing(interval="step"),
     "CosineRestarts": lambda: CosineRestarts("6 epochs", interval="step"),
     "REX": lambda: REX(interval="step"),
+    "TanhDecay": lambda: TanhDecay(interval="step"),
+    "HyperbolicLR": lambda: HyperbolicLR("48 epochs", interval="step"),
     "CyclicalLR": lambda: CyclicalLR(eta_min=0.0, step_size="3 epochs", interval="step"),
     "OneCycle": lambda: OneCycle(max_lr_ratio=3.0, interval="step"),
     "WarmupStableDecay": lambda: WarmupStableDecay("6 epochs", warmup="1 epoch", interval="step"),

@@ -20,6 +20,7 @@ from lightning_lrsched import (
     CustomSchedule,
     CyclicalLR,
     ExponentialDecay,
+    HyperbolicLR,
     InverseSqrt,
     Keyframes,
     LRSchedule,
@@ -31,6 +32,7 @@ from lightning_lrsched import (
     ReduceOnPlateau,
     SequentialSchedule,
     StepDecay,
+    TanhDecay,
     WarmupStableDecay,
 )
 
@@ -117,6 +119,25 @@ CASES = (
         partial(CosineRestarts, t_0=4, cycle_warmup=2),
         {0: 1 / 3, 1: 2 / 3, 2: 1, 3: 0.5, 4: 1 / 3, 6: 1},
     ),
+    Case(
+        "restarts-list",
+        partial(CosineRestarts, [2, 4], decay=[0.8], eta_min_ratio=0.1),
+        {0: 1, 1: 0.55, 2: 0.8, 4: 0.45, 5: 0.1 + 0.35 * (1 - ROOT_2 / 2), 6: 0.1, 99: 0.1},
+    ),
+    Case("restarts-cycles", partial(CosineRestarts, 2, 2, cycles=2), {0: 1, 1: 0.5, 2: 1, 4: 0.5, 6: 0, 99: 0}),
+    Case("restarts-run", partial(CosineRestarts, cycles=3), {}),
+    Case(
+        "restarts-equal",  # cycles of 1.5 intervals: 0, 120, 60, 0, ... degrees
+        partial(CosineRestarts, cycles=4, t_max=6),
+        {0: 1, 1: 0.25, 2: 0.75, 3: 1, 4: 0.25, 5: 0.75, 6: 0, 99: 0},
+    ),
+    Case(
+        "restarts-warmup-from-0",  # the second peak, 0.16, has decayed below the floor
+        partial(
+            CosineRestarts, 4, decay=0.16, cycle_warmup=2, cycle_warmup_start_factor=0.0, power=2.0, eta_min_ratio=0.2
+        ),
+        {0: 0, 1: 0.5, 2: 1, 3: 0.4, 4: 0, 5: 0.1, 6: 0.2, 7: 0.2, 8: 0},
+    ),
     Case("custom", partial(CustomSchedule, reciprocal), {0: 1, 1: 0.5, 3: 0.25, 9: 0.1}),
     Case(
         "cyclical",
@@ -145,18 +166,48 @@ CASES = (
         {0: 0, 1: 0.5, 2: 1, 3: 0.5, 4: 0},
     ),
     Case(
+        "cyclical-high",
+        partial(CyclicalLR, eta_min=0.01, eta_max=0.1, step_size=2, step_size_down=1, start="high"),
+        {0: 0.1, 1: 0.01, 2: 0.055, 3: 0.1, 4: 0.01},
+        bounds=(0.01, 0.1),
+    ),
+    Case(
+        "cyclical-high-triangular2",
+        partial(CyclicalLR, eta_min=0.01, step_size=2, start="high", mode="triangular2"),
+        {0: 1, 1: 0.505, 2: 0.01, 3: 0.2575, 4: 0.505, 6: 0.01, 8: 0.2575},
+    ),
+    Case(
+        "cyclical-growing",  # cycles of 3, 4 and 6 intervals, of which a third is the rise
+        partial(CyclicalLR, eta_min=0.01, step_size=1, step_size_down=2, t_mult=1.5),
+        {0: 0.01, 1: 1, 2: 0.505, 3: 0.01, 4: 0.7525, 5: 0.7525, 7: 0.01, 8: 0.505, 9: 1, 13: 0.01},
+    ),
+    Case(
         "exponential",
         partial(ExponentialDecay, gamma=0.9),
         {0: 1, 1: 0.9, 2: 0.81, 3: 0.729},
         lambda o: native.ExponentialLR(o, 0.9),
     ),
     Case("exponential-k", partial(ExponentialDecay, k=0.1), {0: 1, 1: 0.9048374180359595, 10: 0.36787944117144233}),
+    Case(
+        "exponential-floor",
+        partial(ExponentialDecay, gamma=0.5, eta_min=0.02),
+        {2: 0.25, 5: 0.03125, 6: 0.02, 99: 0.02},
+    ),
+    Case("hyperbolic", partial(HyperbolicLR, 5), {0: 1, 1: 0.8, 4: 0.2, 5: 0, 6: 0, 99: 0}),
+    # f(0) = sqrt(2 * 8) / 5 and f(1) = sqrt(1 * 7) / 5
+    Case("hyperbolic-short", partial(HyperbolicLR, 5, t_max=2), {0: 1, 1: 0.2 + math.sqrt(7) / 5, 2: 0.2, 9: 0.2}),
+    Case("inverse-sqrt-floor", partial(InverseSqrt, 4, eta_min_ratio=0.6), {0: 1, 5: 2 / 3, 12: 0.6, 60: 0.6}),
     Case("inverse-sqrt", partial(InverseSqrt, 4), {0: 1, 12: 0.5, 32: 1 / 3, 60: 0.25}),
     Case("noam", partial(InverseSqrt, 4, shift=1, d_model=16), {0: 0.25, 3: 0.125, 8: 1 / 12}),
     Case(
         "keyframes",
         partial(Keyframes, [1, 3, 7], [0.5, 1.0, 0.0]),
         {0: 0.5, 1: 0.5, 2: 0.75, 3: 1, 4: 0.75, 6: 0.25, 7: 0, 9: 0},
+    ),
+    Case(
+        "keyframes-exponential",
+        partial(Keyframes, [0, 2, 4], [0.01, 1.0, 0.25], shape="exponential"),
+        {0: 0.01, 1: 0.1, 2: 1, 3: 0.5, 4: 0.25, 9: 0.25},
     ),
     Case("keyframes-step", partial(Keyframes, [0, 2], [0.1, 0.5], unit="lr", shape="step"), {0: 0.1, 1: 0.1, 2: 0.5}),
     Case(
@@ -165,6 +216,7 @@ CASES = (
         {0: 1, 1: 1, 2: 0.1, 4: 0.1, 5: 0.01, 99: 0.01},
         lambda o: native.MultiStepLR(o, [2, 5], 0.1),
     ),
+    Case("multi-step-floor", partial(MultiStepDecay, [1, 2], eta_min_ratio=0.05), {0: 1, 1: 0.1, 2: 0.05, 9: 0.05}),
     Case("multi-step-list", partial(MultiStepDecay, [1, 2], [0.5, 0.2]), {0: 1, 1: 0.5, 2: 0.1, 3: 0.1}),
     Case(
         "one-cycle",
@@ -176,6 +228,13 @@ CASES = (
         "one-cycle-three-phase",
         partial(OneCycle, 0.5, t_max=8, pct_start=0.25, div_factor=5, shape="linear", three_phase=True),
         {0: 0.1, 1: 0.3, 2: 0.5, 3: 0.3, 4: 0.1, 6: 0.050005, 8: 1e-5, 9: 1e-5},
+    ),
+    Case(
+        "one-cycle-final",
+        partial(
+            OneCycle, 0.8, t_max=10, pct_start=0.2, pct_final=0.7, div_factor=4, final_div_factor=4, shape="linear"
+        ),
+        {0: 0.2, 1: 0.5, 2: 0.8, 3: 0.68, 7: 0.2, 8: 0.15, 9: 0.1, 10: 0.05, 11: 0.05},
     ),
     Case(
         "plateau",
@@ -190,6 +249,13 @@ CASES = (
         {0: 1, 1: 9 / 16, 2: 1 / 4, 3: 1 / 16, 4: 0, 5: 0},
         lambda o: native.PolynomialLR(o, 4, 2.0),
     ),
+    Case("polynomial-k", partial(PolynomialDecay, 4, power=2.0, k_decay=2.0), {0: 1, 2: 0.5625, 4: 0, 5: 0}),
+    Case(
+        "polynomial-cycle",
+        partial(PolynomialDecay, 4, cycle=True, eta_min_ratio=0.2),
+        {0: 1, 2: 0.6, 4: 0.2, 5: 0.2 + 0.8 * 3 / 8, 8: 0.2, 9: 0.2 + 0.8 * 3 / 12, 12: 0.2},
+    ),
+    Case("power-rate", partial(PowerDecay, 4, decay_rate=0.5, exponent=1.0), {0: 1, 8: 0.5, 24: 0.25}),
     Case("power", partial(PowerDecay, 1, exponent=0.5), {0: 1, 3: 0.5, 15: 0.25}),
     Case(
         "power-cooldown",
@@ -206,6 +272,13 @@ CASES = (
         partial(StepDecay, step_size=2, gamma=0.5),
         {0: 1, 1: 1, 2: 0.5, 3: 0.5, 4: 0.25},
         lambda o: native.StepLR(o, 2, 0.5),
+    ),
+    Case("step-floor", partial(StepDecay, 2, eta_min=0.02), {0: 1, 2: 0.1, 4: 0.02, 99: 0.02}, bounds=(0.02, 1.0)),
+    Case("tanh", TanhDecay, {}),
+    Case(
+        "tanh-length",  # (1 - tanh(x)) / 2 is 1 / (1 + exp(2 * x)); x goes from -2 to 2
+        partial(TanhDecay, 4, lower=-2.0, upper=2.0, eta_min_ratio=0.2),
+        {0: 0.2 + 0.8 / (1 + math.exp(-4)), 2: 0.6, 3: 0.2 + 0.8 / (1 + math.exp(2)), 4: 0.2, 9: 0.2},
     ),
     Case("wsd", partial(WarmupStableDecay, 2), {}),
     *(

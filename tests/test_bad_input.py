@@ -40,7 +40,8 @@ durations = st.builds("{} {}".format, st.integers(0, 60), st.sampled_from(["epoc
 good = {
     "interval": st.sampled_from(["epoch", "step"]),
     "warmup": st.integers(0, 12) | durations,
-    "warmup_start_factor": st.none() | st.floats(0.0, 1.0),
+    "warmup_start_factor": st.none() | st.floats(0.0, 2.0),
+    "warmup_shape": st.sampled_from(["linear", "cosine", "1-sqrt", "exponential"]),
 }
 likely = st.one_of(
     st.integers(0, 12),
@@ -52,7 +53,9 @@ likely = st.one_of(
     st.sampled_from(
         ["epoch", "step", "min", "max", "rel", "abs", "triangular2", "exp_range", "cosine", "operator.mul"]
     ),
-    st.sampled_from([None, True, False, (0.8, 0.9), ["a", 0], "lr", "1-sqrt", "exponential", "square", "factor"]),
+    st.sampled_from(
+        [None, True, False, (0.8, 0.9), ["a", 0], "lr", "1-sqrt", "exponential", "square", "factor", "low", "high"]
+    ),
 )
 numbers = st.one_of(
     st.integers(-3, 12),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,9 +18,12 @@ from lightning_lrsched import (
     CosineRestarts,
     CyclicalLR,
     ExponentialDecay,
+    Keyframes,
     LRSchedule,
+    OneCycle,
     ReduceOnPlateau,
     StepDecay,
+    TanhDecay,
 )
 
 
@@ -241,8 +245,50 @@ VALUES: list[tuple[Callable[[], LRSchedule], str]] = [
         " got 'a while'.",
     ),
     (
-        lambda: StepDecay(1, warmup_start_factor=2),
-        "StepDecay: 'warmup_start_factor' must be a number in [0, 1] or None, got 2.",
+        lambda: StepDecay(1, warmup_start_factor=-1),
+        "StepDecay: 'warmup_start_factor' must be a number >= 0 or None, got -1.",
+    ),
+    (
+        lambda: StepDecay(1, warmup_start_lr=-0.1),
+        "StepDecay: 'warmup_start_lr' must be a number >= 0 or None, got -0.1.",
+    ),
+    (
+        lambda: StepDecay(1, warmup_start_lr=0, warmup_start_factor=0.5),
+        "StepDecay: 'warmup_start_lr' must be None beside warmup_start_factor=0.5, got 0.",
+    ),
+    *(
+        (
+            partial(StepDecay, 1, warmup_shape="exponential", **start),
+            "StepDecay: 'warmup_shape' must be 'linear', 'cosine' or '1-sqrt' where the warmup does not start from a"
+            " factor > 0, got 'exponential'.",
+        )
+        for start in ({"warmup_start_factor": 0.0}, {"warmup_start_lr": 0.1})
+    ),
+    (
+        lambda: Keyframes([0, 1], [0.0, 1.0], shape="exponential"),
+        "Keyframes: 'values' must be a list of 2 numbers > 0, one for each position, got 0.0.",
+    ),
+    (
+        lambda: OneCycle(pct_start=0.4, pct_final=0.3),
+        "OneCycle: 'pct_final' must be a number in [pct_start (0.4), 1] or None, got 0.3.",
+    ),
+    (
+        lambda: OneCycle(three_phase=True, pct_final=0.9),
+        "OneCycle: 'pct_final' must be None beside three_phase=True, got 0.9.",
+    ),
+    (
+        lambda: TanhDecay(lower=3.0),
+        "TanhDecay: 'upper' must be a number > lower (3.0), got 3.0.",
+    ),
+    (lambda: CosineRestarts([]), "CosineRestarts: 't_0' must be a list of durations, got []."),
+    (lambda: CosineRestarts(), "CosineRestarts: 'cycles' must be a positive integer beside t_0=None, got None."),
+    (lambda: CosineRestarts([3, 4], cycles=2), "CosineRestarts: 'cycles' must be None beside t_0=[3, 4], got 2."),
+    (lambda: CosineRestarts([3, 4], 2), "CosineRestarts: 't_mult' must be 1 beside t_0=[3, 4], got 2."),
+    (lambda: CosineRestarts(cycles=2, t_mult=2), "CosineRestarts: 't_mult' must be 1 beside t_0=None, got 2."),
+    (lambda: CosineRestarts(3, t_max=9), "CosineRestarts: 't_max' must be None beside t_0=3, got 9."),
+    (
+        lambda: CosineRestarts(3, cycle_warmup_start_factor=1.5),
+        "CosineRestarts: 'cycle_warmup_start_factor' must be a number in [0, 1] or None, got 1.5.",
     ),
     (
         lambda: StepDecay(1, optimizer=-1),
@@ -282,7 +328,10 @@ VALUES: list[tuple[Callable[[], LRSchedule], str]] = [
     ),
     (lambda: CosineRestarts(0), "CosineRestarts: 't_0' must be a positive integer, got 0."),
     (lambda: CosineRestarts(1, 0), "CosineRestarts: 't_mult' must be a number > 0, got 0."),
-    (lambda: CosineRestarts(1, decay=0), "CosineRestarts: 'decay' must be a number in (0, 1], got 0."),
+    (
+        lambda: CosineRestarts(1, decay=0),
+        "CosineRestarts: 'decay' must be a number in (0, 1], or a list of numbers > 0, got 0.",
+    ),
     (lambda: CyclicalLR(-1, step_size=1), "CyclicalLR: 'eta_min' must be a number >= 0, got -1."),
     (
         lambda: CyclicalLR(1, 0.5, step_size=1),

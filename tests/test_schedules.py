@@ -12,12 +12,12 @@ from typing import Any
 import cases
 import pytest
 import torch
-from cases import CASES, Case
+from cases import CASES, ROOT_2, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lightning_lrsched
-from lightning_lrsched import CosineRestarts, CyclicalLR, ExponentialDecay, LRSchedule, StepDecay
+from lightning_lrsched import CosineAnnealing, CosineRestarts, CyclicalLR, ExponentialDecay, LRSchedule, StepDecay
 from lightning_lrsched.formula.timeline import Pace, Run
 from lightning_lrsched.placed import Placed
 
@@ -90,6 +90,31 @@ def test_warmup_ends_on_the_first_value_and_starts_where_it_is_told(case: Case) 
     assert warmed.moment((4, 4), {1.0}).at(1.0) == first
     halfway = placed(case, warmup=4, warmup_start_factor=0.5).moment((2, 2), {1.0})
     assert halfway.at(1.0) == pytest.approx(0.75 * first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first_lrs"),
+    [
+        ({"warmup_start_factor": 3.0}, [3, 2.5, 2, 1.5, 1]),
+        ({"warmup_start_lr": 3.0}, [3, 2.5, 2, 1.5, 1]),
+        ({"warmup_shape": "cosine", "warmup_start_factor": 0.0}, [0, 0.5 - ROOT_2 / 4, 0.5, 0.5 + ROOT_2 / 4, 1]),
+        ({"warmup_shape": "cosine", "warmup_start_lr": 0.2}, [0.2, 0.6 - 0.2 * ROOT_2, 0.6, 0.6 + 0.2 * ROOT_2, 1]),
+        ({"warmup_shape": "cosine"}, [0.2, 0.6 - 0.2 * ROOT_2, 0.6, 0.6 + 0.2 * ROOT_2, 1]),
+        ({"warmup_shape": "1-sqrt", "warmup_start_factor": 0.0}, [0, 1 - math.sqrt(0.75), 1 - ROOT_2 / 2, 0.5, 1]),
+        ({"warmup_shape": "exponential", "warmup_start_factor": 1e-4}, [1e-4, 1e-3, 1e-2, 1e-1, 1]),
+    ],
+    ids=str,
+)
+def test_warmups(arguments: dict[str, Any], first_lrs: list[float]) -> None:
+    warmed = CosineRestarts(4, warmup=4, **arguments)
+    assert warmed.preview(6) == pytest.approx([*first_lrs, 0.5 + ROOT_2 / 4], abs=1e-15)
+
+
+def test_a_warmup_from_an_lr_starts_every_group_there_and_passes_under_a_floor() -> None:
+    schedule = CosineAnnealing(4, eta_min=0.2, warmup=2, warmup_start_lr=0.1)
+    expected = {0.2: [0.1, 0.15, 0.2], 0.4: [0.1, 0.25, 0.4], 1.0: [0.1, 0.55, 1.0]}
+    for lrs, base in zip(schedule.preview(3, base_lr=list(expected)), expected, strict=True):
+        assert lrs == pytest.approx(expected[base])
 
 
 @every_case

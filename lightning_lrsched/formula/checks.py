@@ -35,6 +35,16 @@ def number(owner: object, argument: str, value: object, rule: str, holds: Callab
     refuse(owner, argument, rule, value)
 
 
+def factors(owner: object, argument: str, value: object, count: int | None = None) -> float | tuple[float, ...]:
+    """One that recurs and does not raise, or a list, of ``count`` where that is given."""
+    rule = f"a number in (0, 1], or a list of {'' if count is None else f'{count} '}numbers > 0"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if count not in (None, len(value)):
+            refuse(owner, argument, rule, value)
+        return tuple(number(owner, argument, each, rule, lambda x: x > 0) for each in value)
+    return number(owner, argument, value, rule, lambda x: 0 < x <= 1)
+
+
 def whole(owner: object, argument: str, value: object, *, at_least: int, or_none: str = "") -> int:
     """An int from ``at_least`` on; ``or_none`` says what None would mean where it is allowed."""
     if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= at_least:
@@ -55,11 +65,15 @@ def duration(owner: object, argument: str, value: object, *, at_least: int = 1, 
     return value
 
 
-def positions(owner: object, argument: str, value: object, *, at_least: int = 1) -> tuple[int | str, ...]:
-    """Several durations, as far as they are in intervals strictly rising."""
+def durations(owner: object, argument: str, value: object, *, at_least: int = 1) -> tuple[int | str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence) or not len(value):
         refuse(owner, argument, "a list of durations", value)
-    found = tuple(duration(owner, argument, each, at_least=at_least) for each in value)
+    return tuple(duration(owner, argument, each, at_least=at_least) for each in value)
+
+
+def positions(owner: object, argument: str, value: object, *, at_least: int = 1) -> tuple[int | str, ...]:
+    """Several durations, as far as they are in intervals strictly rising."""
+    found = durations(owner, argument, value, at_least=at_least)
     if all(isinstance(each, int) for each in found) and list(found) != sorted(set(found)):
         refuse(owner, argument, "strictly rising", value)
     return found

@@ -32,8 +32,8 @@ class Line(NamedTuple):
             return [max(factor * base_lr + offset, floor) for base_lr in base_lrs]
         return [factor * base_lr + offset for base_lr in base_lrs]
 
-    def times(self, ramp: float) -> Line:
-        return Line(self.factor * ramp, self.offset * ramp, self.floor * ramp)
+    def times(self, ramp: float, plus: float = 0.0) -> Line:
+        return Line(self.factor * ramp, self.offset * ramp + plus, self.floor * ramp + plus)
 
 
 class Table(dict[float, float]):
@@ -45,8 +45,8 @@ class Table(dict[float, float]):
     def of(self, base_lrs: Iterable[float]) -> list[float]:
         return [self[base_lr] for base_lr in base_lrs]
 
-    def times(self, ramp: float) -> Table:
-        return Table({base_lr: lr * ramp for base_lr, lr in self.items()})
+    def times(self, ramp: float, plus: float = 0.0) -> Table:
+        return Table({base_lr: lr * ramp + plus for base_lr, lr in self.items()})
 
 
 Moment: TypeAlias = Line | Table
@@ -64,7 +64,7 @@ def cosine(t: float, length: float) -> float:
     return math.sin(math.pi / 2 * (max(length - t, 0) / length)) ** 2
 
 
-Shape = Literal["linear", "cosine", "step"]
+Shape = Literal["linear", "cosine", "exponential", "step"]
 
 
 def interpolate(points: Sequence[tuple[float, float]], t: float, shape: Shape) -> float:
@@ -72,6 +72,8 @@ def interpolate(points: Sequence[tuple[float, float]], t: float, shape: Shape) -
 
     >>> [interpolate([(1, 0.0), (3, 1.0), (3, 5.0)], t, "linear") for t in (0, 1, 2, 3, 9)]
     [0.0, 0.0, 0.5, 5.0, 5.0]
+    >>> interpolate([(0, 1.0), (2, 0.25)], 1, "exponential")
+    0.5
     """
     start, value = points[0]
     if t < start:
@@ -81,6 +83,8 @@ def interpolate(points: Sequence[tuple[float, float]], t: float, shape: Shape) -
             s, length = t - start, position - start
             if shape == "step":
                 return value
+            if shape == "exponential":
+                return math.pow(value, 1.0 - s / length) * math.pow(target, s / length)
             rest = cosine(s, length) if shape == "cosine" else 1.0 - s / length
             return value * rest + target * (1.0 - rest)
         start, value = position, target
@@ -99,12 +103,22 @@ def recurring(period: int, end: int) -> range:
     return range(0, end, period * max(-(-end // (period * MOST)), 1))
 
 
-def ramp(t: int, warmup: int, start_factor: float | None) -> float:
-    """The warmup's factor at ``t < warmup``: linear from ``start_factor`` (None: one even stair of the ramp) to 1.
+Ramp = Literal["linear", "cosine", "1-sqrt", "exponential"]
+
+
+def ramp(t: float, warmup: int, start: float | None, shape: Ramp = "linear") -> float:
+    """The warmup's factor at ``t < warmup``: from ``start`` (None: one even stair of the ramp) to 1.
 
     >>> [ramp(t, 4, None) for t in range(4)], [ramp(t, 4, 0.0) for t in range(4)]
     ([0.2, 0.4, 0.6, 0.8], [0.0, 0.25, 0.5, 0.75])
+    >>> ramp(2, 4, 0.0, "cosine"), ramp(3, 4, 0.0, "1-sqrt"), ramp(1, 2, 0.25, "exponential")
+    (0.5, 0.5, 0.5)
     """
-    if start_factor is None:
-        return (t + 1) / (warmup + 1)
-    return start_factor + (1.0 - start_factor) * (t / warmup)
+    if start is None:
+        if shape == "linear":
+            return (t + 1) / (warmup + 1)
+        start = 1 / (warmup + 1)
+    if shape == "exponential":
+        return math.pow(start, 1.0 - t / warmup)
+    passed = {"linear": t / warmup, "cosine": 1.0 - cosine(t, warmup), "1-sqrt": 1.0 - math.sqrt(1.0 - t / warmup)}
+    return start + (1.0 - start) * passed[shape]

@@ -146,7 +146,8 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
         smoothing: Against noise, the metric's average is judged in its place: an exponential average that gives the
             past this weight, in [0, 1), as TensorBoard's slider does; or, from 1 on, the mean of so many last checks.
             0 and 1: each check counts as it is.
-        cooldown: Checks after a reduction that do not count, >= 0.
+        cooldown: Checks after a reduction that do not count, >= 0. Keras counts the last of them: its ``cooldown=2`` is
+            ``cooldown=1`` here.
         min_lr: The floor, an LR >= 0 that no group's base LR lies under.
         on_nan: ``"ignore"``: NaN and infinities are checks without improvement; ``"reduce"``: each reduces the LR at
             once, unless it falls into the cooldown.

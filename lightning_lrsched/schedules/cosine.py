@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import math
 from collections.abc import Sequence
-from fractions import Fraction
-from functools import lru_cache
+from itertools import accumulate
 
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import MOST, Line, cosine, ramp, recurring
+from ..formula.curves import Line, cosine, ramp, recurring
+from ..formula.cycles import growing, growing_starts, listed
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -82,91 +82,115 @@ class CosineRestarts(FlooredSchedule):
 
     ``lr(t) = eta_min + (peak - eta_min) * ((1 + cos(pi * s / T)) / 2) ** power``: the cycles i = 0, 1, ... are
     ``T = t_0 * t_mult ** i`` intervals long, rounded down to whole intervals and at least 1; ``s`` counts the intervals
-    within the cycle, and its ``peak = base * decay ** i``.
+    within the cycle, and its ``peak = base * decay ** i``. After the last cycle, where there is one, the floor is held.
 
     >>> restarts = CosineRestarts(t_0=2, t_mult=2, decay=0.5)
     >>> [round(restarts.lr_at(t, base_lr=1.0), 4) for t in (0, 1, 2, 4, 6, 14)]
     [1.0, 0.5, 0.5, 0.25, 0.25, 0.125]
+    >>> two = CosineRestarts([2, 4], decay=[0.8], eta_min=0.1)
+    >>> [round(two.lr_at(t, base_lr=1.0), 4) for t in (0, 1, 2, 4, 6, 14)]
+    [1.0, 0.55, 0.8, 0.45, 0.1, 0.1]
 
     Args:
-        t_0: Length of the first cycle, a positive duration.
+        t_0: Length of the first cycle, a positive duration, or a list with the length of every cycle. None: ``cycles``
+            of one length fill ``t_max``.
         t_mult: Each cycle is this many times as long as the one before, a number > 0; below 1 the cycles get shorter.
-        decay: Factor in (0, 1] on each next peak; a peak that decays below the floor stays on it.
+        cycles: The number of cycles, a positive integer. None: those of the list, or no end.
+        t_max: Length of all cycles together, a positive duration, if ``t_0`` is None. None: the rest of the run after
+            the warmup.
+        decay: Factor in (0, 1] on each next peak, or a list with a factor > 0 for each restart; a peak below the floor
+            stays on it.
         power: Exponent of the half cosine, > 0: above 1 the LR falls sooner.
-        cycle_warmup: A duration, from 0 on: each cycle begins with an even ramp of so many of its intervals from the
-            floor, and its cosine takes the rest.
+        cycle_warmup: A duration, from 0 on: each cycle begins with a ramp of so many of its intervals, and its cosine
+            takes the rest.
+        cycle_warmup_start_factor: Where that ramp starts, as a factor in [0, 1] of the cycle's peak. None: an even ramp
+            from the floor.
         **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
             default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
 
     Raises:
-        ValueError: a value is out of its range, or both floors are given.
+        ValueError: a value is out of its range, both floors are given, or the cycles are told twice or not at all.
+        MisconfigurationException: at the start of a fit whose length the Trainer does not know, if ``t_0`` and
+            ``t_max`` are None.
 
-    A cycle's floor is reached just when the next one begins, so no interval trains at it. The restarts are counted in
-    whole numbers and exact at any t; ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`` has the same values.
+    A cycle's floor is reached just when the next one begins, so no interval trains at it before the last cycle has
+    ended. The restarts are counted in whole numbers and exact at any t;
+    ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`` has the same values. Cycles that differ in more than length
+    and peak are a :class:`~lightning_lrsched.SequentialSchedule` of :class:`CosineAnnealing`.
 
     Source: Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017.
     """
 
+    durations = ("t_max",)
     periods = ("t_0", "cycle_warmup")
     from_zero = ("warmup", "cycle_warmup")
 
     def __init__(
         self,
-        t_0: int | str,
+        t_0: int | str | Sequence[int | str] | None = None,
         t_mult: float = 1,
         *,
-        decay: float = 1.0,
+        cycles: int | None = None,
+        t_max: int | str | None = None,
+        decay: float | Sequence[float] = 1.0,
         power: float = 1.0,
         cycle_warmup: int | str = 0,
+        cycle_warmup_start_factor: float | None = None,
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
-        self.t_0 = checks.duration(self, "t_0", t_0)
+        listed = isinstance(t_0, Sequence) and not isinstance(t_0, str)
+        self.t_0 = None if t_0 is None else (checks.durations if listed else checks.duration)(self, "t_0", t_0)
         self.t_mult = checks.number(self, "t_mult", t_mult, "a number > 0", lambda x: x > 0)
-        self.decay = checks.number(self, "decay", decay, "a number in (0, 1]", lambda x: 0 < x <= 1)
+        self.cycles = None if cycles is None else checks.whole(self, "cycles", cycles, at_least=1, or_none="no end")
+        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        if t_0 is None and cycles is None:
+            checks.refuse(self, "cycles", "a positive integer beside t_0=None", cycles)
+        if listed and cycles is not None:
+            checks.refuse(self, "cycles", f"None beside {t_0=}", cycles)
+        if (listed or t_0 is None) and self.t_mult != 1:
+            checks.refuse(self, "t_mult", f"1 beside {t_0=}", t_mult)
+        if t_0 is not None and t_max is not None:
+            checks.refuse(self, "t_max", f"None beside {t_0=}", t_max)
+        self.fills_run = "t_max" if t_0 is None else ""
+        self.decay = checks.factors(self, "decay", decay)
         self.power = checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
         self.cycle_warmup = checks.duration(self, "cycle_warmup", cycle_warmup, at_least=0)
+        self.cycle_warmup_start_factor = None
+        if (start := cycle_warmup_start_factor) is not None:
+            rule, holds = "a number in [0, 1] or None", lambda x: 0 <= x <= 1
+            self.cycle_warmup_start_factor = checks.number(self, "cycle_warmup_start_factor", start, rule, holds)
 
     def line(self, t: int) -> Line:
         cycle, s, length = self.cycle(t)
+        if cycle >= self.count():
+            return self.above_floor(0.0)
+        peak = math.prod(self.decay[:cycle]) if isinstance(self.decay, tuple) else self.decay**cycle
         warmup = self.length("cycle_warmup")
-        if s < warmup:
-            height = ramp(s, warmup, None)
-        else:
-            height = cosine(s - warmup, max(length - warmup, 1)) ** self.power
-        return self.above_floor(height, peak=self.decay**cycle)
+        if s >= warmup:
+            return self.above_floor(cosine(s - warmup, length - warmup) ** self.power, peak)
+        if self.cycle_warmup_start_factor is None:
+            return self.above_floor(ramp(s, warmup, None), peak)
+        return self.above_floor(1.0, peak).times(ramp(s, warmup, self.cycle_warmup_start_factor))
 
     def corners(self, end: int) -> list[int]:
-        length = self.length("t_0")
-        starts: Sequence[int] = recurring(length, end)
-        if self.t_mult != 1:
-            starts = _cycles(length, str(self.t_mult), end.bit_length())[0]
-            starts = starts[:: -(-len(starts) // MOST)]
+        if isinstance(self.t_0, tuple):
+            starts = list(accumulate(self.lengths("t_0"), initial=0))
+        elif self.t_0 is None:
+            starts = [math.ceil(i * self.length("t_max") / self.count()) for i in recurring(1, int(self.count()) + 1)]
+        else:
+            starts = [*growing_starts(self.length("t_0"), self.t_mult, end)]
         return [corner for start in starts for corner in (start, start + self.length("cycle_warmup"))]
 
-    def cycle(self, t: int) -> tuple[int, int, int]:
+    def count(self) -> float:
+        """How many cycles there are, or infinity."""
+        return len(self.t_0) if isinstance(self.t_0, tuple) else self.cycles or math.inf
+
+    def cycle(self, t: int) -> tuple[int, float, float]:
         """Number of the cycle at ``t``, intervals within it, and its length."""
-        length = self.length("t_0")
-        if self.t_mult == 1:
-            return t // length, t % length, length
-        starts, lengths = _cycles(length, str(self.t_mult), t.bit_length())
-        cycle = bisect_right(starts, t) - 1
-        if cycle == len(starts) - 1:  # all further cycles are one interval long
-            return cycle + t - starts[-1], 0, 1
-        return cycle, t - starts[cycle], lengths[cycle]
-
-
-@lru_cache(maxsize=8)
-def _cycles(t_0: int, t_mult: str, bits: int) -> tuple[list[int], list[int]]:
-    """Starts and lengths of the cycles up to ``2 ** bits``, or up to the first that stays one interval long.
-
-    In whole numbers and fractions: a logarithm in floating point would miss borders.
-    """
-    factor, exact = Fraction(t_mult), Fraction(t_0)
-    starts, lengths = [0], [t_0]
-    while starts[-1] <= 2**bits and not (lengths[-1] == 1 and factor < 1):
-        # digits beyond any run's reach would only slow it down
-        exact = (exact * factor).limit_denominator(10**40)
-        starts.append(starts[-1] + lengths[-1])
-        lengths.append(max(int(exact), 1))
-    return starts, lengths
+        if isinstance(self.t_0, tuple):
+            return listed(t, self.lengths("t_0"))
+        if self.t_0 is not None:
+            return growing(t, self.length("t_0"), self.t_mult)
+        cycles, t_max = int(self.count()), self.length("t_max")
+        return t * cycles // t_max, t * cycles % t_max / cycles, t_max / cycles

@@ -21,6 +21,14 @@ class CustomSchedule(LRSchedule):
     >>> CustomSchedule("operator.mul").lr_at(3, base_lr=0.5)
     1.5
 
+    Noise on a schedule, the same in every run, is a factor in a :class:`~lightning_lrsched.ProductSchedule`:
+
+    >>> from random import Random
+    >>> def noise(t, base_lr, seed=42, width=0.1):
+    ...     return base_lr * (1 + Random(f"{seed} {t}").uniform(-width, width))
+    >>> [round(CustomSchedule(noise).lr_at(t, base_lr=1.0), 4) for t in (0, 1)]
+    [0.998, 0.9348]
+
     Args:
         function: Takes ``t``, the intervals since the schedule began, and ``base_lr``; returns the LR, a finite number
             >= 0. A string is the name to import it by, as in a YAML file: ``"package.module.function"``. A schedule

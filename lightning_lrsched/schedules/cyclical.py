@@ -8,7 +8,8 @@ from typing import Literal, cast
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line, recurring
+from ..formula.curves import Line
+from ..formula.cycles import growing, growing_starts
 from ..schedule import CommonArguments, LRSchedule
 
 Mode = Literal["triangular", "triangular2", "exp_range", "cosine"]
@@ -26,18 +27,24 @@ class CyclicalLR(LRSchedule):
 
     ``lr(t) = eta_min + (eta_max - eta_min) * height(t)``: the height rises from 0 to 1 over ``step_size`` intervals and
     falls back over ``step_size_down``, along a straight line or half a cosine (``"cosine"``). It is then multiplied by
-    ``1 / 2 ** cycle`` (``"triangular2"``) or ``gamma ** t`` (``"exp_range"``).
+    ``1 / 2 ** n`` with n the falls that have ended (``"triangular2"``), or ``gamma ** t`` (``"exp_range"``).
 
     >>> cyclical = CyclicalLR(eta_min=0.01, eta_max=0.1, step_size=2)
     >>> [round(cyclical.lr_at(t, base_lr=0.1), 4) for t in (0, 1, 2, 3, 4)]
     [0.01, 0.055, 0.1, 0.055, 0.01]
+    >>> longer = CyclicalLR(eta_min=0.01, eta_max=0.1, step_size=1, t_mult=2, start="high")
+    >>> [round(longer.lr_at(t, base_lr=0.1), 4) for t in (0, 1, 2, 3, 4, 6)]
+    [0.1, 0.01, 0.1, 0.055, 0.01, 0.1]
 
     Args:
         eta_min: The lower LR, >= 0.
         eta_max: The upper LR, >= eta_min. None: each group's own base LR.
         step_size: Intervals from the lower to the upper LR, a positive duration.
         step_size_down: Intervals back. None: as many.
-        mode: ``"triangular"``, ``"triangular2"`` (each cycle half as high), ``"exp_range"`` or ``"cosine"``.
+        t_mult: Each cycle, rise and fall, is this many times as long as the one before, a number > 0, in whole
+            intervals and at least 1.
+        start: ``"low"``, or ``"high"``: the cycles begin at the upper LR, with the fall.
+        mode: ``"triangular"``, ``"triangular2"`` (each rise half as high), ``"exp_range"`` or ``"cosine"``.
         gamma: The height's factor an interval in mode ``"exp_range"``, in (0, 1].
         momentum: ``(low, high)`` with 0 <= low <= high < 1: the momentum (``betas[0]`` where the optimizer has betas)
             swings against the LR, and is high where the LR is low. None: left alone.
@@ -63,6 +70,8 @@ class CyclicalLR(LRSchedule):
         *,
         step_size: int | str,
         step_size_down: int | str | None = None,
+        t_mult: float = 1,
+        start: Literal["low", "high"] = "low",
         mode: Mode = "triangular",
         gamma: float = 1.0,
         momentum: tuple[float, float] | None = None,
@@ -78,20 +87,24 @@ class CyclicalLR(LRSchedule):
         self.step_size_down = step_size_down
         if step_size_down is not None:
             self.step_size_down = checks.duration(self, "step_size_down", step_size_down, or_none="the same")
+        self.t_mult = checks.number(self, "t_mult", t_mult, "a number > 0", lambda x: x > 0)
+        self.start = cast(Literal["low", "high"], checks.choice(self, "start", start, ("low", "high")))
         self.mode = cast(Mode, checks.choice(self, "mode", mode, ("triangular", "triangular2", "exp_range", "cosine")))
         self.gamma = checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
         self.momentum = checks.low_high(self, "momentum", momentum)
 
     def height(self, t: int) -> float:
         """Where the swing stands: 0 at ``eta_min``, 1 at ``eta_max``."""
-        up = self.length("step_size")
-        down = up if self.step_size_down is None else self.length("step_size_down")
-        cycle, s = divmod(t, up + down)
-        height = s / up if s <= up else (up + down - s) / down
+        first, second = self._halves()
+        cycle, s, length = growing(t, first + second, self.t_mult)
+        turn = length * first / (first + second)
+        height, lows = s / turn if s <= turn else (length - s) / (length - turn), cycle
+        if self.start == "high":
+            height, lows = 1.0 - height, cycle + (s >= turn)
         if self.mode == "cosine":
             return (1.0 - math.cos(math.pi * height)) / 2
         if self.mode == "triangular2":
-            return height * 0.5**cycle
+            return height * 0.5**lows
         if self.mode == "exp_range":
             return height * self.gamma**t
         return height
@@ -102,9 +115,18 @@ class CyclicalLR(LRSchedule):
         return Line(height, low) if self.eta_max is None else Line(0.0, low + self.eta_max * height)
 
     def corners(self, end: int) -> list[int]:
+        first, second = self._halves()
+        found: list[int] = []
+        for start in growing_starts(first + second, self.t_mult, end):
+            length = growing(start, first + second, self.t_mult)[2]
+            found += [start, start + math.ceil(length * first / (first + second))]
+        return found
+
+    def _halves(self) -> tuple[int, int]:
+        """The halves of the first cycle."""
         up = self.length("step_size")
         down = up if self.step_size_down is None else self.length("step_size_down")
-        return [corner for start in recurring(up + down, end) for corner in (start, start + up)]
+        return (up, down) if self.start == "low" else (down, up)
 
     def momentum_at(self, t: int) -> float:
         assert self.momentum is not None

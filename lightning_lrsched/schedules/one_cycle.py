@@ -23,23 +23,28 @@ class OneCycle(LRSchedule):
         ─╯      ╰────
 
     From ``peak / div_factor`` at t = 0 up to ``peak`` at ``pct_start * t_max``, then down to
-    ``peak / div_factor / final_div_factor`` at ``t_max``, and held. With three phases the descent takes as long as the
-    rise and ends where that began, and the rest of the run falls on to the end. Each phase is half a cosine, or a
+    ``peak / div_factor / final_div_factor`` at ``t_max``, and held. With three phases the descent ends where the rise
+    began, at ``pct_final * t_max``, and the rest of the run falls on to the end. Each phase is half a cosine, or a
     straight line.
 
     >>> cycle = OneCycle(max_lr=1.0, t_max=10, pct_start=0.2, div_factor=4, final_div_factor=25, shape="linear")
     >>> [round(cycle.lr_at(t, base_lr=0.1), 4) for t in (0, 1, 2, 6, 10, 11)]
     [0.25, 0.625, 1.0, 0.505, 0.01, 0.01]
+    >>> cycle = OneCycle(1.0, t_max=10, pct_start=0.2, pct_final=0.8, div_factor=4, final_div_factor=5, shape="linear")
+    >>> [round(cycle.lr_at(t, base_lr=0.1), 4) for t in (0, 2, 5, 8, 9, 10, 11)]
+    [0.25, 1.0, 0.625, 0.25, 0.15, 0.05, 0.05]
 
     Args:
         max_lr: The peak, as an LR > 0. None: ``max_lr_ratio`` times each group's base LR.
         max_lr_ratio: The peak as a factor > 0 of each group's base LR, 1 unless ``max_lr`` is given.
         t_max: Length of the cycle, a positive duration. None: the rest of the run after the warmup.
-        pct_start: Share of ``t_max`` that the rise takes, in [0, 1]; in [0, 0.5] with three phases.
+        pct_start: Share of ``t_max`` that the rise takes, in [0, 1]; in [0, 0.5] with ``three_phase``.
         div_factor: How far below the peak the cycle starts, >= 1.
         final_div_factor: How far below its start the cycle ends, >= 1.
         shape: ``"cosine"`` or ``"linear"``.
-        three_phase: Whether the descent first mirrors the rise.
+        three_phase: Whether the descent first mirrors the rise: ``pct_final = 2 * pct_start``.
+        pct_final: Share of ``t_max`` from which on the last of three phases falls, in [pct_start, 1]. None: as
+            ``three_phase`` says.
         momentum: ``(low, high)`` with 0 <= low <= high < 1: the momentum (``betas[0]`` where the optimizer has betas)
             falls from high to low while the LR rises, returns with it, and stays high. None: left alone.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`.
@@ -69,6 +74,7 @@ class OneCycle(LRSchedule):
         final_div_factor: float = 1e4,
         shape: Literal["cosine", "linear"] = "cosine",
         three_phase: bool = False,
+        pct_final: float | None = None,
         momentum: tuple[float, float] | None = None,
         **common: Unpack[CommonArguments],
     ) -> None:
@@ -85,6 +91,12 @@ class OneCycle(LRSchedule):
         self.three_phase = checks.flag(self, "three_phase", three_phase)
         most, rule = (0.5, "a number in [0, 0.5] with three phases") if three_phase else (1.0, "a number in [0, 1]")
         self.pct_start = checks.number(self, "pct_start", pct_start, rule, lambda x: 0 <= x <= most)
+        self.pct_final = None
+        if pct_final is not None:
+            if three_phase:
+                checks.refuse(self, "pct_final", f"None beside {three_phase=}", pct_final)
+            rule, low = f"a number in [pct_start ({self.pct_start!r}), 1] or None", self.pct_start
+            self.pct_final = checks.number(self, "pct_final", pct_final, rule, lambda x: low <= x <= 1)
         self.div_factor = checks.number(self, "div_factor", div_factor, "a number >= 1", lambda x: x >= 1)
         rule = "a number >= 1"
         self.final_div_factor = checks.number(self, "final_div_factor", final_div_factor, rule, lambda x: x >= 1)
@@ -104,11 +116,12 @@ class OneCycle(LRSchedule):
     def corners(self, end: int) -> list[int]:
         t_max = self.length("t_max")
         up = self.pct_start * t_max
-        return [math.ceil(up), math.ceil(2 * up), t_max]
+        return [math.ceil(up), math.ceil(2 * up if self.pct_final is None else self.pct_final * t_max), t_max]
 
     def _along(self, t: int, start: float, peak: float, after: float, end: float) -> float:
-        """The value at ``t`` of a cycle through these values; ``after`` is where the mirrored descent ends."""
+        """The value at ``t`` of a cycle through these values; ``after`` is where a last phase begins."""
         t_max = self.length("t_max")
         up = self.pct_start * t_max
-        mirrored = [(2 * up, after)] if self.three_phase else []
-        return interpolate([(0.0, start), (up, peak), *mirrored, (t_max, end)], t, self.shape)
+        back = 2 * up if self.pct_final is None else self.pct_final * t_max
+        third = [] if self.pct_final is None and not self.three_phase else [(back, after)]
+        return interpolate([(0.0, start), (up, peak), *third, (t_max, end)], t, self.shape)

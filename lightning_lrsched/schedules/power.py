@@ -8,10 +8,10 @@ from typing_extensions import Unpack
 
 from ..formula import checks
 from ..formula.curves import Line
-from ..schedule import CommonArguments, FlooredArguments, FlooredSchedule, LRSchedule
+from ..schedule import FlooredArguments, FlooredSchedule
 
 
-class InverseSqrt(LRSchedule):
+class InverseSqrt(FlooredSchedule):
     r"""The LR falls with the square root of the time.
 
     .. code-block:: text
@@ -21,22 +21,26 @@ class InverseSqrt(LRSchedule):
           ╰──╮
              ╰──────────
 
-    ``lr(t) = base * sqrt(timescale / (t + shift))``. With ``d_model`` the base LR is multiplied by
-    ``(d_model * timescale) ** -0.5``, which with ``warmup=timescale - 1`` is the Noam schedule, as that counts from 1.
+    ``lr(t) = base * sqrt(timescale / (t + shift))``, but not under the floor. With ``d_model`` the base LR is
+    multiplied by ``(d_model * timescale) ** -0.5``, which with ``warmup=timescale - 1`` is the Noam schedule, as that
+    counts from 1.
 
     >>> decay = InverseSqrt(timescale=4)
     >>> [decay.lr_at(t, base_lr=1.0) for t in (0, 12, 60)]
     [1.0, 0.5, 0.25]
+    >>> [InverseSqrt(4, eta_min_ratio=0.4).lr_at(t, base_lr=1.0) for t in (12, 21, 60)]
+    [0.5, 0.4, 0.4]
 
     Args:
         timescale: A positive duration; the LR has fallen to half after three more of it.
         shift: Intervals that count as passed at t = 0, a positive duration. None: ``timescale``, so that the schedule
             starts at the base LR.
         d_model: Width of a Transformer, a positive integer. None: no factor.
-        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`.
+        **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
+            default), which lies above no base LR; and the arguments of :class:`~lightning_lrsched.LRSchedule`.
 
     Raises:
-        ValueError: a value is not positive.
+        ValueError: a value is not positive, or both floors are given.
 
     Source: Vaswani et al., Attention Is All You Need, 2017 (section 5.3); fairseq's inverse_sqrt is
     ``timescale = warmup`` with ``warmup_start_factor=0``.
@@ -50,9 +54,9 @@ class InverseSqrt(LRSchedule):
         *,
         shift: int | str | None = None,
         d_model: int | None = None,
-        **common: Unpack[CommonArguments],
+        **floored: Unpack[FlooredArguments],
     ) -> None:
-        super().__init__(**common)
+        super().__init__(**floored)
         self.timescale = checks.duration(self, "timescale", timescale)
         self.shift = None if shift is None else checks.duration(self, "shift", shift, or_none="timescale")
         self.d_model = None if d_model is None else checks.whole(self, "d_model", d_model, at_least=1, or_none="none")
@@ -61,7 +65,7 @@ class InverseSqrt(LRSchedule):
         timescale = self.length("timescale")
         shift = timescale if self.shift is None else self.length("shift")
         noam = 1.0 if self.d_model is None else 1.0 / math.sqrt(self.d_model * timescale)
-        return Line(noam * math.sqrt(timescale / (t + shift)))
+        return self.not_under_floor(noam * math.sqrt(timescale / (t + shift)))
 
     def corners(self, end: int) -> list[int]:
         return []
@@ -77,16 +81,20 @@ class PowerDecay(FlooredSchedule):
           ╰──╮
              ╰────────╲
 
-    ``lr(t) = base * (timescale / (t + timescale)) ** exponent``, but not under the floor. In the last ``cooldown``
+    ``lr(t) = base / (1 + decay_rate * t / timescale) ** exponent``, but not under the floor. In the last ``cooldown``
     intervals before ``t_max`` the LR falls from there along a straight line to the floor, which it then holds.
 
     >>> decay = PowerDecay(timescale=1, exponent=0.5, cooldown=2, t_max=5)
     >>> [decay.lr_at(t, base_lr=1.0) for t in (0, 3, 4, 5, 6)]
     [1.0, 0.5, 0.25, 0.0, 0.0]
+    >>> [PowerDecay(4, decay_rate=0.5, exponent=1.0).lr_at(t, base_lr=1.0) for t in (0, 8, 24)]
+    [1.0, 0.5, 0.25]
 
     Args:
         timescale: A positive duration; longer ones fall later.
         exponent: Exponent of the power law, > 0.
+        decay_rate: How fast the time passes, > 0. With ``exponent=1`` the schedule is Keras' InverseTimeDecay, whose
+            ``decay_steps`` is the timescale.
         cooldown: Length of the final descent, a duration from 0 on; 0: none, and the run needs no end.
         t_max: Where the cooldown ends, a positive duration. None: the rest of the run after the warmup.
         **floored: The floor, ``eta_min`` (an LR >= 0) or ``eta_min_ratio`` (of each group's base LR, in [0, 1]; 0 by
@@ -109,6 +117,7 @@ class PowerDecay(FlooredSchedule):
         timescale: int | str,
         *,
         exponent: float = 0.5,
+        decay_rate: float = 1.0,
         cooldown: int | str = 0,
         t_max: int | str | None = None,
         **floored: Unpack[FlooredArguments],
@@ -116,6 +125,7 @@ class PowerDecay(FlooredSchedule):
         super().__init__(**floored)
         self.timescale = checks.duration(self, "timescale", timescale)
         self.exponent = checks.number(self, "exponent", exponent, "a number > 0", lambda x: x > 0)
+        self.decay_rate = checks.number(self, "decay_rate", decay_rate, "a number > 0", lambda x: x > 0)
         self.cooldown = checks.duration(self, "cooldown", cooldown, at_least=0)
         self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
         self.fills_run = "t_max" if self.cooldown else ""
@@ -123,7 +133,7 @@ class PowerDecay(FlooredSchedule):
     def line(self, t: int) -> Line:
         ratio = self.eta_min_ratio or 0.0
         if not self.cooldown or not self.length("cooldown"):
-            return Line(max(self._law(t), ratio), floor=self.eta_min)
+            return self.not_under_floor(self._law(t))
         t_max = self.length("t_max")
         cooldown = min(self.length("cooldown"), t_max)
         begin = t_max - cooldown
@@ -139,5 +149,5 @@ class PowerDecay(FlooredSchedule):
 
     def _law(self, t: int) -> float:
         timescale = self.length("timescale")
-        law: float = (timescale / (t + timescale)) ** self.exponent
+        law: float = (timescale / (self.decay_rate * t + timescale)) ** self.exponent
         return law
