@@ -230,6 +230,11 @@ CASES = (
         {0: 0.1, 1: 0.3, 2: 0.5, 3: 0.3, 4: 0.1, 6: 0.050005, 8: 1e-5, 9: 1e-5},
     ),
     Case(
+        "one-cycle-no-descent",
+        partial(OneCycle, t_max=10, pct_start=0.2, pct_final=0.2, div_factor=4, final_div_factor=4, shape="linear"),
+        {0: 0.25, 1: 0.625, 2: 0.25, 6: 0.15625, 10: 0.0625, 11: 0.0625},
+    ),
+    Case(
         "one-cycle-final",
         partial(
             OneCycle, 0.8, t_max=10, pct_start=0.2, pct_final=0.7, div_factor=4, final_div_factor=4, shape="linear"

@@ -117,6 +117,14 @@ def test_a_warmup_from_an_lr_starts_every_group_there_and_passes_under_a_floor()
         assert lrs == pytest.approx(expected[base])
 
 
+def test_a_list_of_cycles_in_several_units() -> None:
+    cycles = CosineRestarts(["1 epoch", 4, "50%"], decay=[0.5, 2.0], interval="step")
+    halves = [(1 + math.cos(math.pi * s / 3)) / 2 for s in range(3)], [1, 0.5 + ROOT_2 / 4, 0.5, 0.5 - ROOT_2 / 4]
+    sixths = [(1 + math.cos(math.pi * s / 6)) / 2 for s in range(5)]
+    expected = [*halves[0], *(lr / 2 for lr in halves[1]), *sixths]
+    assert cycles.preview(4, steps_per_epoch=3) == pytest.approx(expected)
+
+
 @every_case
 def test_pickle_copy_and_repr_give_the_same_schedule(case: Case) -> None:
     schedule = case.make(interval="step", warmup="10%")
