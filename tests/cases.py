@@ -216,7 +216,11 @@ CASES = (
         {0: 1, 1: 1, 2: 0.1, 4: 0.1, 5: 0.01, 99: 0.01},
         lambda o: native.MultiStepLR(o, [2, 5], 0.1),
     ),
-    Case("multi-step-floor", partial(MultiStepDecay, [1, 2], eta_min_ratio=0.05), {0: 1, 1: 0.1, 2: 0.05, 9: 0.05}),
+    Case(
+        "multi-step-floor",
+        partial(MultiStepDecay, [1, 2], [0.1, 0.1], eta_min_ratio=0.05),
+        {0: 1, 1: 0.1, 2: 0.05, 9: 0.05},
+    ),
     Case("multi-step-list", partial(MultiStepDecay, [1, 2], [0.5, 0.2]), {0: 1, 1: 0.5, 2: 0.1, 3: 0.1}),
     Case(
         "one-cycle",
