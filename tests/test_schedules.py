@@ -17,7 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lightning_lrsched
-from lightning_lrsched import CosineAnnealing, CosineRestarts, CyclicalLR, ExponentialDecay, LRSchedule, StepDecay
+from lightning_lrsched import (
+    CosineAnnealing,
+    CosineRestarts,
+    CustomSchedule,
+    CyclicalLR,
+    ExponentialDecay,
+    InverseSqrt,
+    LRSchedule,
+    StepDecay,
+)
 from lightning_lrsched.formula.timeline import Pace, Run
 from lightning_lrsched.placed import Placed
 
@@ -115,6 +124,10 @@ def test_a_warmup_from_an_lr_starts_every_group_there_and_passes_under_a_floor()
     expected = {0.2: [0.1, 0.15, 0.2], 0.4: [0.1, 0.25, 0.4], 1.0: [0.1, 0.55, 1.0]}
     for lrs, base in zip(schedule.preview(3, base_lr=list(expected)), expected, strict=True):
         assert lrs == pytest.approx(expected[base])
+    on_its_floor = InverseSqrt(4, d_model=16, eta_min=0.5, warmup=2, warmup_start_lr=0.1)
+    assert on_its_floor.preview(3) == pytest.approx([0.1, 0.3, 0.5])
+    no_line = CustomSchedule(cases.reciprocal, warmup=2, warmup_start_lr=0.2)
+    assert no_line.preview(4) == pytest.approx([0.2, 0.6, 1.0, 0.5])
 
 
 def test_a_list_of_cycles_in_several_units() -> None:
@@ -123,6 +136,7 @@ def test_a_list_of_cycles_in_several_units() -> None:
     sixths = [(1 + math.cos(math.pi * s / 6)) / 2 for s in range(5)]
     expected = [*halves[0], *(lr / 2 for lr in halves[1]), *sixths]
     assert cycles.preview(4, steps_per_epoch=3) == pytest.approx(expected)
+    assert cycles.place(RUN).by_plan()  # a change of pace concerns the whole list
 
 
 @every_case

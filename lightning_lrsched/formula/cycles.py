@@ -41,8 +41,8 @@ def growing(t: int, length: int, factor: float) -> tuple[int, int, int]:
 def growing_starts(length: int, factor: float, end: int) -> Sequence[int]:
     """Where they start before ``end``; where they are very many, evenly picked ones.
 
-    >>> growing_starts(2, 2, 10)
-    [0, 2, 6]
+    >>> growing_starts(2, 2, 7), growing_starts(2, 2, 6)
+    ([0, 2, 6], [0, 2])
     """
     if factor == 1:
         return recurring(length, end)
