@@ -9,6 +9,8 @@ import signal
 import sys
 from argparse import ArgumentError
 from csv import writer
+from difflib import get_close_matches
+from io import StringIO
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +23,7 @@ from .formula.decisions import title
 from .formula.pictures import Curve, draw
 from .schedule import LRSchedule
 
-HINT = 'the command line needs jsonargparse and plotext: pip install "lightning-lrsched[cli]".'
+HINT = 'the command line needs jsonargparse and plotext: pip install "jsonargparse[signatures]" plotext'
 RUN = ("epochs", "steps_per_epoch", "batch_size", "seconds", "base_lr", "png", "csv")
 
 WIDTH, HEIGHT = 80, 18
@@ -55,13 +57,13 @@ def make_parser(arguments: list[str]) -> Any:
         if name in arguments:  # each takes its time
             run = one.add_argument_group("The run")
             run.add_argument("--epochs", type=int | None, help="Epochs of the run. None: as the curve needs.")
-            run.add_argument("--steps_per_epoch", type=int | None, help="Optimizer updates an epoch.")
+            run.add_argument("--steps_per_epoch", type=int | None, default=100, help="Optimizer updates an epoch.")
             if "batch_size" not in parameters(schedule):
                 run.add_argument("--batch_size", type=int | None, help="Samples of one update.")
             run.add_argument("--seconds", type=int | None, help="Seconds of the run, with --interval=second.")
             run.add_argument("--base_lr", type=float, default=1.0, help="The LR that the optimizer is made with.")
             run.add_argument("--png", type=str | None, metavar="FILE", help="Draw the curve into this file.")
-            run.add_argument("--csv", type=str | None, metavar="FILE", help="Write every value into this file.")
+            run.add_argument("--csv", type=str | None, metavar="FILE", help="Write every value here; - prints them.")
             one.add_class_arguments(schedule)
             one.set_defaults({k: p.default for k, p in parameters(schedule).items() if p.default is not p.empty})
         names.add_subcommand(name, one, help=summary(schedule))
@@ -71,6 +73,17 @@ def make_parser(arguments: list[str]) -> Any:
 def list_schedules() -> str:
     width = max(map(len, schedules()))
     return "\n".join(f"{name:{width}}  {summary(schedule)}" for name, schedule in schedules().items())
+
+
+def refuse_unknown(name: str) -> None:
+    """A name that is no schedule's is told with the one that it resembles."""
+    known = schedules()
+    if name.startswith("-") or name in known:
+        return
+    near = [each for each in known if each.lower().startswith(name.lower())]
+    near = near or get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "'list' names them all."
+    raise ValueError(f"there is no schedule {name!r}. {hint}")
 
 
 def preview(
@@ -89,6 +102,10 @@ def preview(
     else:
         head, points = ["step", "epoch"], list(zip(range(len(lrs)), curve.x, lrs, strict=True))
     head.append(title(schedule.hyperparameter))
+    if csv == "-":  # the numbers and nothing else
+        text = StringIO()
+        writer(text, lineterminator="\n").writerows([head, *points])
+        return text.getvalue().rstrip()
     if csv is not None:
         with open(csv, "w", newline="") as file:
             writer(file).writerows([head, *points])
@@ -145,12 +162,14 @@ def thinned(curve: Curve, parts: int) -> Curve:
 
 def answer(arguments: list[str]) -> str:
     """What the command with these arguments prints."""
+    if arguments == ["list"]:  # needs no extra
+        return list_schedules()
+    if arguments[:1] == ["preview"] and len(arguments) > 1:
+        refuse_unknown(arguments[1])
     # --base-lr is as good as --base_lr
     given = [re.sub(r"^--[\w-]+", lambda name: "--" + name[0][2:].replace("-", "_"), each) for each in arguments]
     parser = make_parser(given)
     asked = parser.instantiate(parser.parse_args(given))
-    if asked.subcommand == "list":
-        return list_schedules()
     name = asked.preview.schedule
     values = asked.preview[name].as_dict()
     run = {argument: values.pop(argument) for argument in RUN if argument in values}

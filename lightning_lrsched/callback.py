@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
-from functools import cached_property
+from functools import cached_property, wraps
 from numbers import Integral
 from typing import Any, ClassVar, cast
 
@@ -22,7 +22,7 @@ from .fit.history import Record
 from .fit.ownership import refusal
 from .fit.protocol import Placed
 from .formula import checks
-from .formula.arguments import by_name, constructor_call, fingerprint
+from .formula.arguments import Signed, by_name, checked, constructor_call, fingerprint, parameters
 from .formula.decisions import Decision
 from .formula.durations import Interval, Unit
 from .formula.memory import Reactive
@@ -34,7 +34,7 @@ FORMAT = 1  # of what a checkpoint keeps
 _NO_CURVE = ("log_lr", "prog_bar", "replace_scheduler", "checkpoint_before_decay")
 
 
-class LRCallback(Callback, ABC):
+class LRCallback(Callback, metaclass=Signed):
     """A callback that owns a hyperparameter of some parameter groups and asks a subclass what it should be."""
 
     momentum: tuple[float, float] | None = None
@@ -88,9 +88,15 @@ class LRCallback(Callback, ABC):
             schedule.forget()
 
     def __setattr__(self, name: str, value: object) -> None:
-        """An argument that is changed during a fit applies from the next interval on."""
+        """An argument that is set during a fit is checked as in the constructor, and applies from the next batch on."""
+        fit = None if name == "fit" else vars(self).get("fit")
+        if fit is not None and name in parameters(type(self)):
+            # whose values are driven, by what clock, and what is watched
+            if name in {*parameters(LRCallback)}.union(*(reactive.meaning for reactive in self.reactive())):
+                raise refusal(self, f"'{name}' stays as it is during a fit. Set it before.")
+            value = checked(self, name, value)
         super().__setattr__(name, value)
-        if (fit := vars(self).get("fit")) is not None and name != "fit":
+        if fit is not None:
             fit.stale = True
 
     @property
@@ -140,7 +146,9 @@ class LRCallback(Callback, ABC):
             given["hyperparameter"] = self.hyperparameter
         return f"{type(self).__qualname__}{given or ''}"
 
-    def state_dict(self) -> dict[str, Any]:
+    # not "stateful" to the Trainer, so that two of one class are refused by our message when the fit starts
+    @wraps(Callback.state_dict)
+    def state_dict(self) -> dict[str, Any]:  # type: ignore[override]
         if self.fit is not None:
             self.fit.note()
         return {
@@ -247,6 +255,9 @@ class LRCallback(Callback, ABC):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self.fit is not None:
             self.fit.batch_starts(batch_idx)
+        elif self.trained_by is None or self.trained_by() is not trainer:  # no setup
+            way_out = "Set an argument of the schedule that was there from the start, or begin another fit."
+            raise refusal(self, f"{self!r} came into trainer.callbacks during the fit. {way_out}")
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         if self.fit is not None:

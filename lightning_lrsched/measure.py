@@ -85,7 +85,7 @@ def end_of(schedule: LRSchedule, run: Run, argument: str) -> Mark:
         raise refusal(
             schedule,
             f"'{argument}' is None (the whole run), but the Trainer does not know how many {interval}s the run has:"
-            f" {run.why_not(None, interval)}. Pass {argument}=<number of {interval}s>.",
+            f" {run.why_not(None, interval)}. Pass {_ways_out(schedule, run, argument, '100%')}.",
         )
     return end
 
@@ -118,7 +118,7 @@ def _measured(
         raise refusal(
             schedule,
             f"'{argument}' is {value!r}, which the Trainer cannot turn into {interval}s: {why}."
-            f" Pass {argument}=<number of {interval}s>.",
+            f" Pass {_ways_out(schedule, run, argument, value)}.",
         )
     exact, clock = measured
     if exact > checks.LARGEST:
@@ -127,6 +127,13 @@ def _measured(
         raise _too_fine(schedule, argument, value, exact)
     least = 0 if argument in schedule.from_zero or not exact else 1
     return max(math.floor(exact + Fraction(1, 2)), least), clock, exact
+
+
+def _ways_out(schedule: LRSchedule, run: Run, argument: str, value: int | str) -> str:
+    """What can be passed in place of a duration that cannot be told in steps, but perhaps in epochs."""
+    way = f"{argument}=<number of {schedule.counts}s>"
+    told = schedule.counts == "step" and run.length(value, "epoch", None) is not None
+    return f"{way}, or interval='epoch'" if told else way
 
 
 def _unit(value: int | str) -> str:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 Position = Sequence[int]  # by each clock
 
 
+def _listed(lengths: object) -> str:
+    return ", ".join(map(str, lengths)) if isinstance(lengths, (tuple, list)) else str(lengths)
+
+
 class Placed:
     """``schedule`` has its durations in intervals; its own t counts from ``begin``, after the warmup from ``start``."""
 
@@ -89,6 +93,30 @@ class Placed:
         """What the start of a fit is to tell."""
         note = self.schedule.note(base)
         return [f"{type(self.schedule).__name__}: {note}."] if note else []
+
+    def told(self, given: LRSchedule, end: Position | None) -> list[str]:
+        """The durations that the run has turned into intervals, or has not; ``given`` is the schedule as it was made.
+
+        Each stands as it was given, as it came out, and by how much it is longer than what is left of the run.
+        """
+        found = []
+        for name in ("warmup", *self.schedule.durations, *self.schedule.periods):
+            asked, length = getattr(given, name), getattr(self.schedule, name)
+            if length is None:
+                continue
+            unit = self.schedule.counts if length == 1 else f"{self.schedule.counts}s"
+            came = f"{_listed(length)} {unit}"
+            asked = ("the rest after the warmup" if self._warmup else "the rest") if asked is None else _listed(asked)
+            clock, begin = (self.clock, self._begin_t)
+            if name == "warmup":
+                clock, begin = self._warmup_clock, self._warmup_start
+            ends = begin + (length[-1] if isinstance(length, tuple) else length)
+            over = 0 if end is None or name in self.schedule.periods else max(ends - end[clock], 0)
+            resolved = asked not in (came, _listed(length))
+            if resolved or over:
+                too_long = f", {over} more than the run has" if over else ""
+                found.append(f"{name}: {f'{asked} = ' if resolved else ''}{came}{too_long}")
+        return found
 
     def decays(self, position: Position) -> bool:
         """Whether a decay has begun before which a checkpoint is asked for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC
 from collections.abc import Sequence
 from html import escape
 from numbers import Integral
@@ -45,7 +44,7 @@ class CommonArguments(TypedDict, total=False):
     replace_scheduler: bool
 
 
-class LRSchedule(LRCallback, ABC):
+class LRSchedule(LRCallback):
     """A learning-rate schedule that is a Lightning callback. Subclass it and write one pure method, ``lr_at``.
 
     >>> class Halving(LRSchedule):
@@ -82,8 +81,11 @@ class LRSchedule(LRCallback, ABC):
         replace_scheduler: Take off, for this fit, a torch scheduler that ``configure_optimizers`` attached to the same
             optimizer; the base LR is then the group's ``initial_lr``. False: such a scheduler is refused.
 
+    An argument that is set during a fit (``schedule.gamma = 0.5``) applies from the next batch on, as if it had been so
+    from the start of the run. Whose values are driven, the interval and what is watched stay.
+
     Raises:
-        ValueError: in the constructor, when a value breaks its rule.
+        ValueError: in the constructor, or where an argument is set later, when a value breaks its rule.
         MisconfigurationException: at the start of a fit, when the schedule and the run do not fit together.
     """
 

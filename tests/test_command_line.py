@@ -96,6 +96,23 @@ def test_files(tmp_path: Path) -> None:
     assert table.read_text() == "epoch,LR\n0,1.0\n1,1.0\n"
 
 
+def test_a_minus_writes_every_value_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["preview", "StepDecay", "--step-size=1", "--epochs=3", "--csv", "-"]) == 0
+    assert capsys.readouterr().out == "epoch,LR\n0,1.0\n1,0.1\n2,0.010000000000000002\n"
+
+
+def test_an_epoch_has_a_hundred_steps_unless_told() -> None:
+    assert rows(output("preview", "Constant", "--interval=step", "--epochs=2"))[-1] == ["199", "1.99", "1"]
+    assert rows(output("preview", "CosineAnnealing", "--interval=step"))[-1][:2] == ["99", "0.99"]
+
+
+def test_the_list_needs_no_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for missing in ("jsonargparse", "plotext"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["list"]) == 0
+    assert "StepDecay" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", schedules())
 def test_help_explains_every_argument(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
@@ -104,8 +121,8 @@ def test_help_explains_every_argument(name: str, capsys: pytest.CaptureFixture[s
     text = capsys.readouterr().out
     schedule = schedules()[name]
     for base in [LRSchedule, *([FlooredSchedule] if issubclass(schedule, FlooredSchedule) else []), schedule]:
-        for parameter in inspect.signature(base).parameters.values():
-            if parameter.kind is not parameter.VAR_KEYWORD:
+        for parameter in inspect.signature(base.__init__).parameters.values():  # those of this very class
+            if parameter.name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
                 _, told = re.split(rf"\n  --{parameter.name}[ ,]", text)
                 told = " ".join(told.partition("\n  --")[0].split())
                 written = re.search(rf"^ +{parameter.name}: (.*)$", base.__doc__ or "", re.MULTILINE)
@@ -119,12 +136,13 @@ def test_help_explains_every_argument(name: str, capsys: pytest.CaptureFixture[s
     [
         ("", "{list,preview}"),
         ("preview", "preview.schedule"),
-        ("preview Cosine --epochs 3", "invalid choice: 'Cosine'"),
+        ("preview cosine", "there is no schedule 'cosine'. Did you mean CosineAnnealing or CosineRestarts?"),
+        ("preview StepLR --epochs 3", "there is no schedule 'StepLR'. Did you mean StepDecay?"),
+        ("preview Wobble", "there is no schedule 'Wobble'. 'list' names them all."),
         ("preview StepDecay --epochs 3", "step_size"),
         ("preview StepDecay --step_size -3 --epochs 2", "StepDecay: 'step_size' must be a positive integer, got -3."),
         ("preview StepDecay --step_size 3 --epochs 0", "StepDecay: 'epochs' must be a positive integer, got 0."),
         ("preview StepDecay --step_size 3 --epochs 2 --intervall=step", "--intervall=step"),
-        ("preview OneCycle --interval=step --epochs 2", "'steps_per_epoch' must be a positive integer, got None."),
         (
             "preview CosineAnnealing --eta_min 0.5 --base_lr 0.1 --epochs 2",
             "'base_lr' must be a number >= eta_min (0.5)",
@@ -172,7 +190,9 @@ def test_without_the_extra_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     assert main(["preview", "Constant", "--epochs=3"]) == 2
-    assert 'pip install "lightning-lrsched[cli]"' in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        'error: the command line needs jsonargparse and plotext: pip install "jsonargparse[signatures]" plotext\n'
+    )
 
 
 @pytest.mark.parametrize(

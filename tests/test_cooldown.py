@@ -40,7 +40,7 @@ def test_the_stall_begins_it_and_its_end_ends_the_fit(tmp_path: Path) -> None:
     run = fit(tmp_path, schedule, model)
     assert model.used == [1.0] * 10 + [0.75] * 2 + [0.5] * 2 + [0.25] * 2
     assert run.current_epoch == 8
-    reason = "no improvement of val_loss in 2 checks: best 8, last 8; decays over 4 epochs, then stops"
+    reason = "no improvement of val_loss in 2 checks: 8 is not below 7.9992, best 8; decays over 4 epochs, then stops"
     assert schedule.journal == [(10, 4, "lr", 1.0, 0.0, reason)]
 
 

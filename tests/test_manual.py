@@ -116,7 +116,8 @@ def test_the_runs_length_in_updates_is_unknown(tmp_path: Path) -> None:
         trainer(tmp_path, CosineAnnealing(interval="step"), max_epochs=1).fit(GAN())
     assert str(refused.value) == (
         "CosineAnnealing: 't_max' is None (the whole run), but the Trainer does not know how many steps the run has: in"
-        " manual optimization only the module knows how often an optimizer steps. Pass t_max=<number of steps>."
+        " manual optimization only the module knows how often an optimizer steps. Pass t_max=<number of steps>, or"
+        " interval='epoch'."
     )
 
 

@@ -154,7 +154,7 @@ def test_an_entry_of_the_journal(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     loggers = [TensorBoardLogger(tmp_path, name="", version="tb"), CSVLogger(tmp_path, name="", version="csv")]
     with caplog.at_level(logging.INFO):
         trainer(tmp_path, schedule, logger=loggers, max_epochs=3).fit(model)
-    reason = "no improvement of val_loss in 2 checks: best 0.5, last 1"
+    reason = "no improvement of val_loss in 2 checks: 1 is not below 0.49995, best 0.5"
     assert schedule.journal == [(9, 2, "lr", 1.0, 0.5, reason)]
     line = f"epoch 2, step 9: lr 1 -> 0.5: {reason}"
     assert caplog.text.count(f"ReduceOnPlateau: {line}.") == 1

@@ -72,9 +72,11 @@ def test_two_schedules_that_share_one_group(tmp_path: Any) -> None:
     )
 
 
-def test_two_of_one_class_are_refused_by_the_trainer_itself(tmp_path: Any) -> None:
-    with pytest.raises(RuntimeError, match="more than one stateful callback of type `StepDecay`"):
-        trainer(tmp_path, StepDecay(3), StepDecay(4))
+def test_two_of_one_class(tmp_path: Any) -> None:
+    assert refusal(tmp_path, StepDecay(3), StepDecay(4)) == (
+        "StepDecay: StepDecay(step_size=3) and StepDecay(step_size=4) both schedule the LR of optimizer 0 (SGD),"
+        " parameter group 0. Remove one, or tell them apart by 'optimizer' or 'param_groups'."
+    )
 
 
 def test_a_schedule_beside_a_torch_scheduler(tmp_path: Any) -> None:
@@ -128,9 +130,10 @@ def test_no_optimizer(tmp_path: Any) -> None:
     ],
 )
 def test_a_run_without_an_end(run: dict[str, Any], model: Any, why: str, tmp_path: Any) -> None:
+    or_epochs = ", or interval='epoch'" if run["max_epochs"] > 0 else ""
     assert refusal(tmp_path, CosineAnnealing(interval="step"), model=model(), **run) == (
         "CosineAnnealing: 't_max' is None (the whole run), but the Trainer does not know how many steps the run has:"
-        f" {why}. Pass t_max=<number of steps>."
+        f" {why}. Pass t_max=<number of steps>{or_epochs}."
     )
     with_end = CosineAnnealing(3, interval="step", eta_min=0.5)
     fitted = model()
@@ -178,7 +181,7 @@ def test_a_cycle_in_epochs_that_have_no_one_length_in_steps(tmp_path: Any) -> No
 
 def test_a_cycle_without_one_length_is_refused_with_the_right_reason(tmp_path: Any) -> None:
     assert no_one_length(tmp_path).endswith(
-        ": the number of steps an epoch changes, or has changed. Pass t_0=<number of steps>."
+        ": the number of steps an epoch changes, or has changed. Pass t_0=<number of steps>, or interval='epoch'."
     )
 
 

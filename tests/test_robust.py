@@ -462,14 +462,17 @@ class Mine(StepDecay):
 
 
 WRONG: list[tuple[Any, str]] = [
-    (lambda: CosineAnnealing(min_delta=0.1), "CosineAnnealing: no argument 'min_delta'."),
-    (lambda: CosineAnnealing(eta_mn=0.1), "CosineAnnealing: no argument 'eta_mn'. Did you mean 'eta_min'?"),
-    (lambda: StepDecay(1, warm_up=3), "StepDecay: no argument 'warm_up'. Did you mean 'warmup'?"),
-    (lambda: ReduceOnPlateau(patiense=3), "ReduceOnPlateau: no argument 'patiense'. Did you mean 'patience'?"),
-    (lambda: Mine(1, gama=0.5, log_lr=False), "Mine: no argument 'gama'. Did you mean 'gamma'?"),
+    (
+        lambda: CosineAnnealing(min_delta=0.1),
+        "CosineAnnealing: no argument 'min_delta'. It takes t_max, power, k_decay, eta_min, ",
+    ),
+    (lambda: CosineAnnealing(eta_mn=0.1), "CosineAnnealing: no argument 'eta_mn'. Did you mean eta_min=0.1?"),
+    (lambda: StepDecay(1, warm_up=3), "StepDecay: no argument 'warm_up'. Did you mean warmup=3?"),
+    (lambda: ReduceOnPlateau(patiense=3), "ReduceOnPlateau: no argument 'patiense'. Did you mean patience=3?"),
+    (lambda: Mine(1, gama=0.5, log_lr=False), "Mine: no argument 'gama'. Did you mean gamma=0.5?"),
     (
         lambda: ProductSchedule([Constant(), Constant()], intervall="step"),
-        "ProductSchedule: no argument 'intervall'. Did you mean 'interval'?",
+        "ProductSchedule: no argument 'intervall'. Did you mean interval='step'?",
     ),
 ]
 

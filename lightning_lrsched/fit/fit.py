@@ -15,6 +15,7 @@ from .branching import Branching
 from .dashboard import open_dashboard, show_plans
 from .groups import DrivenGroups
 from .monitor import Monitor
+from .outline import tell_outline
 from .ownership import Claim, claim, refuse_high_floor, refuse_shared, refuse_shared_memory, unclaimed
 from .position import Progress, batches_done, window_open
 from .protocol import Schedule
@@ -74,6 +75,7 @@ class Fit:
             self.values.apply()
             self.values.note()
         changes.tell_notes(self.values)
+        tell_outline(schedule, self.values)
         changes.tell(schedule, before)
         schedule.changes.clear()
         self.values.publish()

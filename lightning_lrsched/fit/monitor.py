@@ -36,15 +36,18 @@ class Monitor:
         self._before_epoch: object = None
         self._before_validation: object = None
         self._validated = False
+        self._before_names: set[str] = set()  # what is logged before the first validation
         self._last_epoch = -1
         self._epochs = 0
 
     def validation_starts(self) -> None:
         self._before_validation = self._value()
+        if not self._validated:
+            self._before_names = set(self._trainer.callback_metrics)
 
     def validation_ends(self) -> float | None:
         memory, trainer = self._owner.memory, self._trainer
-        self._validated = True
+        first, self._validated = not self._validated, True
         value = self._new(self._before_validation, trainer.current_epoch)
         if self._owner.check_on_train_epoch_end:
             memory.waiting = memory.waiting if value is None else value
@@ -52,6 +55,8 @@ class Monitor:
         memory.from_validation |= value is not None
         if self._value() is None and math.isinf(trainer.num_training_batches):
             raise self._missing()  # no epoch will end and bring a training metric
+        if first and value is None and not (memory.seen or trainer.is_last_batch):
+            self._warn_of_a_typo()
         return value
 
     def epoch_ends(self) -> float | None:
@@ -116,9 +121,19 @@ class Monitor:
             new = news == 1.0
         return number if new else None
 
+    def _warn_of_a_typo(self) -> None:
+        """Before the epoch ends, when the training may log the metric yet; so only where the name is very near."""
+        new = self._trainer.callback_metrics.keys() - self._before_names
+        if near := get_close_matches(self._name, sorted(new), n=1, cutoff=0.8):
+            owner = type(self._owner).__name__
+            rank_zero_warn(f"{owner}: the first validation has logged no {self._name!r}. Did you mean {near[0]!r}?")
+
     def _missing(self) -> Exception:
         there = sorted(self._trainer.callback_metrics)
         near = get_close_matches(self._name, there, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         names = ", ".join(there) or "none"
-        return refusal(self._owner, f"'monitor' must be a logged metric, got {self._name!r}.{hint} There are: {names}.")
+        none = "" if self._trainer.enable_validation else " Nothing validates in this fit: only training metrics come."
+        return refusal(
+            self._owner, f"'monitor' must be a logged metric, got {self._name!r}.{hint} There are: {names}.{none}"
+        )

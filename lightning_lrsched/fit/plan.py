@@ -17,6 +17,15 @@ POINTS = 200  # of a curve, besides its corners
 Point = tuple[int, dict[str, float]]  # a step of the loggers, and what its update will use, by the names of the curves
 
 
+def corners(values: Values, end: Mark) -> set[int]:
+    """The intervals at which the curve bends or jumps."""
+    progress = values.progress
+    return {
+        place if clock == MADE or progress.by_epoch else ceil(progress.run.made(place))
+        for clock, place in values.placed.corners(end)
+    }
+
+
 class Plan:
     """Of one schedule before a batch: without reactions to come, and as far as the Trainer knows the run."""
 
@@ -49,12 +58,8 @@ class Plan:
 
     def _places(self, now: int, end: Mark) -> list[int]:
         """Evenly picked intervals, and both sides of each corner, so that a jump stays one."""
-        corners = {
-            place if clock == MADE or self._progress.by_epoch else ceil(self._run.made(place))
-            for clock, place in self._values.placed.corners(end)
-        }
         places = {*range(now, end.made, ceil(max(end.made - now, 1) / POINTS)), end.made - 1}
-        places |= {place for corner in corners for place in (corner - 1, corner)}
+        places |= {place for corner in corners(self._values, end) for place in (corner - 1, corner)}
         return sorted(place for place in places if now <= place < end.made)
 
     def _step(self, made: int) -> int:

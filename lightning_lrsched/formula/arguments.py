@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from abc import ABCMeta
 from functools import lru_cache, partial
-from inspect import Parameter, signature
+from inspect import Parameter, Signature, signature
 from numbers import Integral, Real
 from typing import Any
+
+from .words import way_out
 
 
 @lru_cache(maxsize=256)
 def parameters(cls: type) -> dict[str, Parameter]:
-    """The parameters of the constructor, those that ``**common`` hands on to the base class included."""
+    """The parameters of the constructor, those that ``**common`` hands on to the base class, by keyword, included."""
     found: dict[str, Parameter] = {}
     for base in cls.__mro__:
         if "__init__" in vars(base):
             own = [p for p in signature(vars(base)["__init__"]).parameters.values() if p.name != "self"]
-            found |= {p.name: p for p in own if p.kind is not p.VAR_KEYWORD and p.name not in found}
+            new = [p for p in own if p.kind is not p.VAR_KEYWORD and p.name not in found]
+            found |= {p.name: p.replace(kind=p.KEYWORD_ONLY) if found else p for p in new}
             if all(p.kind is not p.VAR_KEYWORD for p in own):
                 break
     return found
@@ -24,16 +27,36 @@ def parameters(cls: type) -> dict[str, Parameter]:
 
 def refuse_unknown(cls: type, given: dict[str, Any]) -> None:
     """A keyword that no constructor takes is reported of the class that was called."""
-    for name in given:
+    for name, value in given.items():
         known = parameters(cls)
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" It takes {', '.join(known)}."
-            raise TypeError(f"{cls.__name__}: no argument {name!r}.{hint}")
+            raise TypeError(f"{cls.__name__}: no argument {name!r}. {way_out(name, value, known)}")
+
+
+class Signed(ABCMeta):
+    """Classes that show their arguments by name, those of their base classes too, and in ``help()`` what is theirs.
+
+    Without it ``help(CosineAnnealing)`` lists every hook of Lightning's, and its signature ends in ``**floored``.
+    """
+
+    @property
+    def __signature__(cls) -> Signature:
+        return Signature(list(parameters(cls).values()))
+
+    def __dir__(cls) -> list[str]:
+        new = {name for name in vars(cls) if not any(hasattr(base, name) for base in cls.__bases__)}
+        return sorted({*new, "lr_at", "preview", "plot"})
 
 
 def arguments(schedule: Any) -> dict[str, Any]:
     return {name: getattr(schedule, name) for name in parameters(schedule.__class__) if hasattr(schedule, name)}
+
+
+def checked(schedule: Any, name: str, value: object) -> object:
+    """What the constructor makes of one argument beside the others, where it can be called with what is known."""
+    given = arguments(schedule) | {name: value}
+    required = {p.name for p in parameters(schedule.__class__).values() if p.default is p.empty}
+    return getattr(schedule.__class__(**given), name) if given.keys() >= required else value
 
 
 def by_name(value: object) -> object:

@@ -34,8 +34,7 @@ def axes() -> Axes:
     try:
         from matplotlib import pyplot
     except ImportError as error:
-        hint = 'Pictures are drawn by matplotlib, which is not there: pip install "lightning-lrsched[plot]".'
-        raise ModuleNotFoundError(hint) from error
+        raise ModuleNotFoundError("Pictures are drawn by matplotlib: pip install matplotlib") from error
     ax: Axes = pyplot.figure(layout="constrained").subplots()
     return ax
 

@@ -80,26 +80,36 @@ class PlateauDetector(Reactive):
     def _smoothed(self, value: float) -> float:
         total, weight, recent = self.memory.average
         if self.smoothing >= 1:
-            recent = (*recent, value)[-int(self.smoothing) :]
-            self.memory.average = (total, weight, recent)
-            return math.fsum(recent) / len(recent)
-        rest = 1.0 - self.smoothing
-        total, weight = self.smoothing * total + rest * value, self.smoothing * weight + rest
-        self.memory.average = (total, weight, ())
-        return total / weight
+            self.memory.average = (total, weight, (*recent, value)[-int(self.smoothing) :])
+        else:
+            rest = 1.0 - self.smoothing
+            self.memory.average = (self.smoothing * total + rest * value, self.smoothing * weight + rest, ())
+        return self._average()
+
+    def _average(self) -> float:
+        total, weight, recent = self.memory.average
+        return math.fsum(recent) / len(recent) if recent else total / weight
 
     def _better(self, value: float) -> bool:
         if (best := self.memory.best) is None:
             return True
+        return value < self._bar(best) if self.mode == "min" else value > self._bar(best)
+
+    def _bar(self, best: float) -> float:
+        """What a check has to beat."""
         margin = self.threshold * abs(best) if self.threshold_mode == "rel" else self.threshold
-        return value < best - margin if self.mode == "min" else value > best + margin
+        return best - margin if self.mode == "min" else best + margin
 
     def _stalled(self, value: float) -> str:
+        """Which value was compared with what; ``value`` is the last one."""
         best, bad = self.memory.best, self.memory.bad_checks
-        told = "none yet" if best is None else f"{best:.6g}"
-        smooth = " (smoothed)" if self.smoothing not in (0, 1) else ""
         checks = f"{bad} checks" if bad > 1 else "1 check"
-        return f"no improvement of {self.monitor} in {checks}: best {told}{smooth}, last {value:.6g}"
+        told = f"no improvement of {self.monitor} in {checks}: "
+        if not math.isfinite(value) or best is None:
+            return f"{told}last {value:.6g}, best {'none yet' if best is None else f'{best:.6g}'}"
+        smooth = " (smoothed)" if self.smoothing not in (0, 1) else ""
+        than = "below" if self.mode == "min" else "above"
+        return f"{told}{self._average():.6g}{smooth} is not {than} {self._bar(best):.6g}, best {best:.6g}"
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, tee
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 from typing_extensions import Unpack
 
@@ -28,6 +28,14 @@ class _Whole(Placed):
 
     def notes(self, base: float) -> list[str]:
         return [note for part in self.parts for note in part.notes(base)]
+
+    def told(self, given: LRSchedule, end: Position | None) -> list[str]:
+        found = super().told(given, end)
+        for i, (part, placed) in enumerate(zip(cast(_Composite, given).parts, self.parts, strict=True)):
+            for duration in placed.told(part, end):
+                name, _, length = duration.partition(": ")
+                found.append(f"{name} of part {i} ({type(part).__name__}): {length}")
+        return found
 
     def by_plan(self) -> bool:
         return super().by_plan() or any(part.by_plan() for part in self.parts)
@@ -131,6 +139,12 @@ class _Composite(LRSchedule):
         for leaf in leaves:
             if sum(other is leaf for other in leaves) > 1:
                 checks.refuse(self, "parts", "different schedules, as far as they have a memory", leaf)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "fit":  # so that an argument of a part that is set during a fit applies too
+            for part in self.parts:
+                part.fit = self.fit
 
     def moment_at(self, t: int, bases: set[float]) -> Moment:
         warmup = self.length("warmup")

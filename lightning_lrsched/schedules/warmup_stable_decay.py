@@ -87,6 +87,10 @@ class WarmupStableDecay(FlooredSchedule):
         end = self.decay_ends()
         return None if end is None else max(end - self.length("decay"), 0)
 
+    def note(self, base: float) -> str:
+        decay, end = self.length("decay"), self.decay_ends()
+        return "" if end is None or decay <= end else f"the decay of {decay} {self.counts}s is cut to the {end} left"
+
     def corners(self, end: int) -> list[int]:
         return self.bends(self.length("t_max"))
 

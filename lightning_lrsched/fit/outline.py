@@ -1,0 +1,41 @@
+"""What a schedule comes to in this run, in one line when the fit starts."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from lightning.pytorch.utilities import rank_zero_info
+
+from ..formula.curves import Line
+from ..formula.decisions import title
+from .groups import DrivenGroups
+from .plan import corners
+from .protocol import Schedule
+from .values import Values
+
+
+def tell_outline(schedule: Schedule, values: Values) -> None:
+    """The durations that the run decides, or cuts, and the LRs of the group that has the highest."""
+    groups = max(values.driven, key=lambda groups: max(groups.values, default=-1.0), default=None)
+    if groups is not None and groups.values:
+        durations = values.placed.told(schedule, values.progress.run.end(schedule.counts))
+        lrs = ", ".join(f"{lr:.6g} at {which}" for which, lr in _heights(schedule, values, groups).items())
+        told = "; ".join([*durations, f"{title(schedule.hyperparameter)} {lrs}"])
+        rank_zero_info(f"{type(schedule).__name__}: {told}.")
+
+
+def _heights(schedule: Schedule, values: Values, groups: DrivenGroups) -> dict[str, float]:
+    """The first LR, and of a curve that neither reacts nor is a formula of the user's the highest and the last."""
+    first, base = max(groups.values), max(groups.bases)
+    end, now = values.progress.run.end(schedule.counts), groups.made
+    if end is None or now is None or schedule.reactive() or not isinstance(groups.moment, Line):
+        return {"first": first}
+    last = max(end.made - 1, now)
+    bends = {place for corner in corners(values, end) for place in (corner - 1, corner)}
+    with suppress(Exception):  # of a formula that has no value there, where the run may never come
+        at = [
+            values.placed.moment(values.progress.at(made), {base}).at(base)
+            for made in [*(made for made in bends if now < made < last), last]
+        ]
+        return {"first": first, "most": max(first, *at), "last": at[-1]}
+    return {"first": first}
