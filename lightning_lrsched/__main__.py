@@ -11,7 +11,8 @@ from argparse import ArgumentError
 from csv import writer
 from difflib import get_close_matches
 from io import StringIO
-from itertools import pairwise
+from itertools import pairwise, takewhile
+from string import ascii_lowercase
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -78,7 +79,7 @@ def list_schedules() -> str:
 def refuse_unknown(name: str) -> None:
     """A name that is no schedule's is told with the one that it resembles."""
     known = schedules()
-    if name.startswith("-") or name in known:
+    if name in known:
         return
     near = [each for each in known if each.lower().startswith(name.lower())]
     near = near or get_close_matches(name, known, n=1, cutoff=0.5)
@@ -114,7 +115,24 @@ def preview(
     rows = [[f"{number:.6g}" for number in points[t]] for t in turning_points(lrs)]
     if len(rows) > MOST_ROWS:
         rows[MOST_ROWS // 2 : -MOST_ROWS // 2] = [["..."] * len(head)]
-    return f"{curve.label}\n{chart(curve, axis)}\n{table([head, *rows])}"
+    return f"{curve.label}\n{chart([curve], axis)}\n{table([head, *rows])}"
+
+
+def overlay(schedules: list[LRSchedule], runs: list[dict[str, Any]]) -> str:
+    """Several schedules in one chart, each drawn by a letter, over the longest of their runs."""
+    if any(run["png"] or run["csv"] for run in runs):
+        raise ValueError("--png and --csv are for one schedule; lightning_lrsched.plot_schedules draws several.")
+
+    def curves(epochs: int | None) -> list[Curve]:
+        return [
+            schedule.curves(epochs or run["epochs"], run["steps_per_epoch"], run["base_lr"], seconds=run["seconds"])[0]
+            for schedule, run in zip(schedules, runs, strict=True)
+        ]
+
+    drawn = curves(math.ceil(max(curve.x[-1] for curve in curves(None))))
+    axes = dict.fromkeys(s.axis(run["steps_per_epoch"]) for s, run in zip(schedules, runs, strict=True))
+    legend = [f"{letter}  {curve.label}" for letter, curve in zip(ascii_lowercase, drawn, strict=False)]
+    return "\n".join([*legend, chart(drawn, ", ".join(axes))])
 
 
 def turning_points(lrs: list[float]) -> list[int]:
@@ -136,16 +154,18 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
-def chart(curve: Curve, axis: str) -> str:
+def chart(curves: list[Curve], axis: str) -> str:
     from plotext import figure
 
     figure.clear()
     figure.plot_size(WIDTH, HEIGHT)
     figure.theme("colorless")
-    shown = thinned(curve, 2 * WIDTH)
-    figure.draw(figure.signal(shown.x, shown.y, marker="braille").lines())
-    figure.ruler("y").lim(0.0, max(shown.y) or 1.0)
-    end = math.ceil(curve.x[-1]) or 1
+    for letter, curve in zip(ascii_lowercase, curves, strict=False):
+        shown = thinned(curve, 2 * WIDTH)
+        marker = letter if len(curves) > 1 else "braille"
+        figure.draw(figure.signal(shown.x, shown.y, marker=marker).lines())
+    figure.ruler("y").lim(0.0, max(max(curve.y) for curve in curves) or 1.0)
+    end = math.ceil(max(curve.x[-1] for curve in curves)) or 1
     figure.ruler("x").ticks(list(range(0, end + 1, -(-end // 5))))
     figure.label(axis)
     return str(figure.build().string(colorless=True)).rstrip()
@@ -164,16 +184,39 @@ def answer(arguments: list[str]) -> str:
     """What the command with these arguments prints."""
     if arguments == ["list"]:  # needs no extra
         return list_schedules()
-    if arguments[:1] == ["preview"] and len(arguments) > 1:
-        refuse_unknown(arguments[1])
+    for name in takewhile(lambda each: not each.startswith("-"), arguments[1:]):
+        refuse_unknown(name)
     # --base-lr is as good as --base_lr
     given = [re.sub(r"^--[\w-]+", lambda name: "--" + name[0][2:].replace("-", "_"), each) for each in arguments]
-    parser = make_parser(given)
-    asked = parser.instantiate(parser.parse_args(given))
+    names = list(takewhile(lambda each: not each.startswith("-"), given[1:]))
+    if len(names) < 2:
+        schedule, run = made(given)
+        return preview(schedule, **run)
+    options = given[1 + len(names) :]
+    each = [made(["preview", name, *taken(options, name, names)]) for name in names]
+    return overlay([schedule for schedule, _ in each], [run for _, run in each])
+
+
+def made(arguments: list[str]) -> tuple[LRSchedule, dict[str, Any]]:
+    """The schedule, and what is asked of its run."""
+    parser = make_parser(arguments)
+    asked = parser.instantiate(parser.parse_args(arguments))
     name = asked.preview.schedule
     values = asked.preview[name].as_dict()
     run = {argument: values.pop(argument) for argument in RUN if argument in values}
-    return preview(schedules()[name](**values), **run)
+    return schedules()[name](**values), run
+
+
+def taken(options: list[str], name: str, names: list[str]) -> list[str]:
+    """Those that this one of several schedules has, or none of them."""
+    known = {each: {*RUN, *parameters(schedules()[each])} for each in names}
+    kept, keep = [], True
+    for option in options:
+        if option.startswith("--"):
+            key = option[2:].partition("=")[0]
+            keep = key in known[name] or all(key not in each for each in known.values())
+        kept += [option] if keep else []
+    return kept
 
 
 def main(arguments: list[str]) -> int:

@@ -101,6 +101,16 @@ def test_a_minus_writes_every_value_to_standard_output(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == "epoch,LR\n0,1.0\n1,0.1\n2,0.010000000000000002\n"
 
 
+def test_several_names_share_a_chart_and_take_the_arguments_that_they_have() -> None:
+    lines = output("preview", "Constant", "StepDecay", "--step-size", "2", "--factor=0.5", "--epochs=4", "--gamma=0.5")
+    assert lines[:2] == ["a  Constant(factor=0.5)", "b  StepDecay(step_size=2, gamma=0.5)"]
+    chart = [line.split("┤")[1] for line in lines if "┤" in line]
+    assert set(chart[0]) == {"b", " ", "│"}  # the base LR, which only one of them has
+    assert any("a" in line and "b" in line for line in chart)
+    longest = output("preview", "StepDecay", "CosineAnnealing", "--step-size=50")  # four periods are longer than 100
+    assert longest[-2].split()[-1] == "200"
+
+
 def test_an_epoch_has_a_hundred_steps_unless_told() -> None:
     assert rows(output("preview", "Constant", "--interval=step", "--epochs=2"))[-1] == ["199", "1.99", "1"]
     assert rows(output("preview", "CosineAnnealing", "--interval=step"))[-1][:2] == ["99", "0.99"]
@@ -138,6 +148,9 @@ def test_help_explains_every_argument(name: str, capsys: pytest.CaptureFixture[s
         ("preview", "preview.schedule"),
         ("preview cosine", "there is no schedule 'cosine'. Did you mean CosineAnnealing or CosineRestarts?"),
         ("preview StepLR --epochs 3", "there is no schedule 'StepLR'. Did you mean StepDecay?"),
+        ("preview Constant StepDcay", "there is no schedule 'StepDcay'. Did you mean StepDecay?"),
+        ("preview Constant REX --csv=-", "--png and --csv are for one schedule; lightning_lrsched.plot_schedules"),
+        ("preview Constant REX --stepsize 3", "--stepsize"),
         ("preview Wobble", "there is no schedule 'Wobble'. 'list' names them all."),
         ("preview StepDecay --epochs 3", "step_size"),
         ("preview StepDecay --step_size -3 --epochs 2", "StepDecay: 'step_size' must be a positive integer, got -3."),

@@ -63,12 +63,6 @@ def tell_of_no_state(schedule: Schedule, trainer: Trainer) -> None:
         )
 
 
-def tell_notes(values: Values) -> None:
-    """What the schedule has to say at the start of a fit."""
-    for note in values.placed.notes(max((base for groups in values.driven for base in groups.bases), default=0.0)):
-        rank_zero_info(note)
-
-
 def tell_of_reload(schedule: Schedule, changed: dict[str, Change]) -> None:
     """Once a fit, for the data may come with another length in every epoch."""
     changes = ", ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in changed.items())

@@ -74,7 +74,6 @@ class Fit:
         else:
             self.values.apply()
             self.values.note()
-        changes.tell_notes(self.values)
         tell_outline(schedule, self.values)
         changes.tell(schedule, before)
         schedule.changes.clear()

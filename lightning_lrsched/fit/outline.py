@@ -15,7 +15,9 @@ from .values import Values
 
 
 def tell_outline(schedule: Schedule, values: Values) -> None:
-    """The durations that the run decides, or cuts, and the LRs of the group that has the highest."""
+    """What its parts have to say; the durations that the run decides, or cuts; the LRs of the highest group."""
+    for note in values.placed.notes(max((base for groups in values.driven for base in groups.bases), default=0.0)):
+        rank_zero_info(note)
     groups = max(values.driven, key=lambda groups: max(groups.values, default=-1.0), default=None)
     if groups is not None and groups.values:
         durations = values.placed.told(schedule, values.progress.run.end(schedule.counts))
