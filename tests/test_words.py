@@ -105,7 +105,8 @@ def test_a_word_of_another_system(cls: Any, given: dict[str, Any], message: str)
 
 
 def test_a_signature_names_every_argument() -> None:
-    common = "interval, warmup, warmup_start_factor, optimizer, param_groups, hyperparameter, log_lr, prog_bar, "
+    common = "interval, warmup, warmup_start_factor, warmup_start_lr, warmup_shape, "
+    common += "optimizer, param_groups, hyperparameter, log_lr, prog_bar, "
     assert ", ".join(inspect.signature(LRSchedule).parameters) == f"{common}replace_scheduler"
     assert ", ".join(inspect.signature(CosineAnnealing).parameters) == (
         f"t_max, power, k_decay, eta_min, eta_min_ratio, {common}replace_scheduler"
@@ -119,7 +120,7 @@ def test_the_signature_of_a_class_of_ones_own() -> None:
             super().__init__(gamma=gamma, **rest)
 
     signature = str(inspect.signature(Mine))
-    assert signature.startswith("(*notes: 'str', gamma: 'float' = 0.5, step_size: 'int | str', interval:")
+    assert signature.startswith("(*notes: 'str', gamma: 'float' = 0.5, step_size: 'int | str', eta_min:")
     assert Mine(step_size=3).gamma == 0.5
 
 
