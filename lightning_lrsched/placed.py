@@ -89,6 +89,10 @@ class Placed:
     def own_active(self, position: Position) -> dict[Placed, int]:
         return dict.fromkeys(self.leaves(), max(position[self.clock] - self._begin_t, 0))
 
+    def bases_of(self, leaf: Placed, bases: set[float]) -> set[float]:
+        """The base values of one of those, where ``bases`` are its own."""
+        return bases
+
     def notes(self, base: float) -> list[str]:
         """What the start of a fit is to tell."""
         note = self.schedule.note(base)

@@ -64,6 +64,11 @@ def sequence(interval: Any = "epoch", **common: Any) -> LRSchedule:
     return SequentialSchedule(outer, milestones=[3], interval=interval, **common)
 
 
+def onwards(interval: Any = "epoch", **common: Any) -> LRSchedule:
+    parts = [PolynomialDecay(t_max=4), CosineAnnealing(2, eta_min=0.01), Constant(0.5, 1)]
+    return SequentialSchedule(parts, milestones=[2, 4], continuous=True, interval=interval, **common)
+
+
 def warmed_plateau(interval: Any = "epoch", **common: Any) -> LRSchedule:
     parts = [Constant(0.1, interval=interval), ReduceOnPlateau(patience=1, factor=0.5, interval=interval)]
     return SequentialSchedule(parts, milestones=[2], interval=interval, **common)
@@ -275,6 +280,8 @@ CASES = (
     Case("rex", REX, {}),
     Case("rex-length", partial(REX, 4, eta_min_ratio=0.1), {0: 1, 2: 0.7, 4: 0.1, 9: 0.1}),
     Case("sequence", sequence, {0: 0.5, 1: 1, 2: 0.5, 3: 1, 4: 1, 5: 0.5, 7: 0.25}),
+    # down to a half; from there to the floor; and half of that, then all of it
+    Case("sequence-onwards", onwards, {0: 1, 1: 0.75, 2: 0.5, 3: 0.255, 4: 0.005, 5: 0.01, 99: 0.01}),
     Case("sequence-plateau", warmed_plateau, {0: 0.1, 1: 0.1, 2: 1, 99: 1}),
     Case(
         "step",

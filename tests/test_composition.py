@@ -23,6 +23,7 @@ from lightning_lrsched import (
     LRSchedule,
     MultiStepDecay,
     OneCycle,
+    PolynomialDecay,
     PowerDecay,
     ProductSchedule,
     ReduceOnPlateau,
@@ -119,6 +120,49 @@ def test_open_parts_fill_their_stretch_at_any_depth(tmp_path: Path) -> None:
     assert model.used[:6] == pytest.approx([1.0, 0.5, 1.0, 0.5 + root, 0.5, 0.5 - root])
     assert [model.used[i] for i in (6, 8, 9, 10)] == pytest.approx([six[0], *six[2:]])
     assert fit.optimizers[0].param_groups[0]["lr"] == 0.0
+
+
+def onwards(interval: str) -> LRSchedule:
+    """Two groups of 1.0 and 0.25: down to a half each, then a nested whole that ends in a plateau with a floor."""
+    last = ReduceOnPlateau(patience=1, factor=0.5, min_lr=0.1, stop_when_exhausted=True)
+    inner = SequentialSchedule([MultiStepDecay(["1 epochs"], 0.8), last], ["2 epochs"], continuous=True)
+    parts = [PolynomialDecay(t_max="4 epochs"), inner]
+    return SequentialSchedule(parts, ["2 epochs"], continuous=True, interval=interval)
+
+
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+def test_parts_go_on_from_the_lr_reached_also_resumed(interval: str, tmp_path: Path) -> None:
+    def run(*callbacks: Any, ckpt_path: Path | None = None) -> list[Any]:
+        model = Recorder(two_groups, batches=2, val_batches=1)
+        trainer(tmp_path, onwards(interval), *callbacks, max_epochs=12).fit(model, ckpt_path=ckpt_path)
+        return model.used
+
+    used = run(saver(tmp_path, "on_train_batch_start"))
+    fall = {"epoch": [1.0, 1.0, 0.75, 0.75], "step": [1.0, 0.875, 0.75, 0.625]}[interval]
+    # 0.5 and 0.125 are reached, then 0.4 and 0.1: the second is at the floor. The best is the first validation
+    # of its stretch, in steps that at the end of epoch 3; the third reduction finds no group above the floor: the end.
+    held = {"epoch": 4, "step": 2}[interval]
+    first = [*fall, 0.5, 0.5, *[0.4] * held, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1]
+    second = [*(lr / 4 for lr in fall), 0.125, 0.125, *[0.1] * (held + 6)]
+    assert [a for a, _ in used] == pytest.approx(first)
+    assert [b for _, b in used] == pytest.approx(second)
+    for step in range(1, len(used)):
+        assert run(ckpt_path=tmp_path / f"{step}.ckpt") == used[step:], step
+
+
+def test_only_the_first_part_of_a_continuous_sequence_has_its_floor_under_the_base(tmp_path: Path) -> None:
+    """The others' may lie above what is reached, and then they hold it."""
+    parts = [CosineAnnealing(2, eta_min=0.25), CosineAnnealing(2, eta_min=0.5), Keyframes([0, 2], [0.1, 1.0])]
+    schedule = SequentialSchedule(parts, [2, 4], continuous=True, warmup=1, warmup_start_factor=0.5)
+    assert schedule.preview(9, base_lr=[0.25, 1.0]) == [
+        pytest.approx([0.125, 0.25, 0.25, 0.5, 0.5, 0.05, 0.275, 0.5, 0.5]),
+        pytest.approx([0.5, 1.0, 0.625, 0.5, 0.5, 0.05, 0.275, 0.5, 0.5]),
+    ]
+    with pytest.raises(ValueError, match=r"'base_lr' must be a number >= eta_min \(0.25\), got 0.2."):
+        schedule.preview(9, base_lr=0.2)
+    model = Recorder(batches=1)
+    trainer(tmp_path, schedule, max_epochs=9).fit(model)
+    assert model.used == schedule.preview(9)
 
 
 def test_a_plateau_in_a_sequence_judges_only_in_its_own_stretch(tmp_path: Path) -> None:

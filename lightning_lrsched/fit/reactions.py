@@ -86,7 +86,8 @@ class Reactions:
         leaves = self._values.placed.leaves()
         for i, value in new:
             if (own := self._active(positions).get(leaves[i])) is not None:
-                self._follow(leaves[i].reactive.react(value, own, bases), leaves[i].reactive, positions[0], own)
+                reaction = leaves[i].reactive.react(value, own, self._values.placed.bases_of(leaves[i], bases))
+                self._follow(reaction, leaves[i].reactive, positions[0], own)
         return True
 
     def note_waiting(self) -> None:

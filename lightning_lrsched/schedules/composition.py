@@ -26,8 +26,16 @@ class _Whole(Placed):
     def leaves(self) -> list[Placed]:
         return [leaf for part in self.parts for leaf in part.leaves()]
 
+    def reached(self, place: int, bases: set[float]) -> dict[float, float]:
+        """The base values of a part, for each of the whole."""
+        return {base: base for base in bases}
+
+    def bases_of(self, leaf: Placed, bases: set[float]) -> set[float]:
+        place = next(i for i, part in enumerate(self.parts) if leaf in part.leaves())
+        return self.parts[place].bases_of(leaf, set(self.reached(place, bases).values()))
+
     def notes(self, base: float) -> list[str]:
-        return [note for part in self.parts for note in part.notes(base)]
+        return [note for i, part in enumerate(self.parts) for note in part.notes(self.reached(i, {base})[base])]
 
     def told(self, given: LRSchedule, end: Position | None) -> list[str]:
         found = super().told(given, end)
@@ -56,6 +64,7 @@ class _Sequence(_Whole):
     """``starts`` are those of the parts after the first."""
 
     starts: tuple[Mark, ...]
+    continuous: bool
 
     def place_at(self, position: Position) -> int:
         place = 0
@@ -67,20 +76,40 @@ class _Sequence(_Whole):
         return self.parts[self.place_at(position)]
 
     def says(self, position: Position, t: int, bases: set[float]) -> Moment:
-        return self.part_at(position).moment(position, bases)
+        place = self.place_at(position)
+        if not (place and self.continuous):
+            return self.parts[place].moment(position, bases)
+        reached = self.reached(place, bases)
+        return _from(reached, self.parts[place].moment(position, set(reached.values())))
 
     def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
         if not self.schedule.says_moments:
             yield from super().own_moments(positions, bases)
             return
         for place, stretch in groupby(positions, self.place_at):
-            yield from self.parts[place].moments(stretch, bases)
+            if not (place and self.continuous):
+                yield from self.parts[place].moments(stretch, bases)
+                continue
+            reached = self.reached(place, bases)
+            for moment in self.parts[place].moments(stretch, set(reached.values())):
+                yield _from(reached, moment)
+
+    def reached(self, place: int, bases: set[float]) -> dict[float, float]:
+        lrs = super().reached(place, bases)
+        for part, end in zip(self.parts[:place], self.starts[:place], strict=True) if self.continuous else ():
+            lrs = _from(lrs, part.moment(end, set(lrs.values())))
+        return lrs
 
     def own_active(self, position: Position) -> dict[Placed, int]:
         return self.part_at(position).active(position)
 
     def decays(self, position: Position) -> bool:
         return self.part_at(position).decays(position)
+
+
+def _from(reached: dict[float, float], moment: Moment) -> Table:
+    """What a part says whose base values are what the part before has reached."""
+    return Table({base: moment.at(lr) for base, lr in reached.items()})
 
 
 class _Product(_Whole):
@@ -177,6 +206,9 @@ class SequentialSchedule(_Composite):
     >>> sequence = SequentialSchedule([Constant(0.1), StepDecay(2, 0.5)], milestones=[3])
     >>> [sequence.lr_at(t, base_lr=1.0) for t in (0, 2, 3, 4, 5)]
     [0.1, 0.1, 1.0, 1.0, 0.5]
+    >>> onwards = SequentialSchedule([Constant(0.1), StepDecay(2, 0.5)], milestones=[3], continuous=True)
+    >>> [onwards.lr_at(t, base_lr=1.0) for t in (0, 2, 3, 4, 5)]
+    [0.1, 0.1, 0.1, 0.1, 0.05]
 
     Args:
         parts: Two or more schedules with the ``interval`` of the sequence, and without ``optimizer``,
@@ -185,12 +217,15 @@ class SequentialSchedule(_Composite):
             in its own stretch, and what it decides stands in the ``journal`` of the whole.
         milestones: One fewer than parts: positive durations from the sequence's start, strictly rising; their units may
             differ. A part begins at t = milestone.
+        continuous: The base LR of a part is the LR that the part before has come to at t = milestone, group by group.
+            A floor of its own that lies above that it holds. False: every part has the base LR of the group.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`; ``warmup`` comes before all parts.
 
     Raises:
         ValueError: parts or milestones break their rule.
         MisconfigurationException: at the start of a fit, when milestones of different units turn out not to rise.
 
+    ``continuous=True`` is OLMo-core's ``SequentialScheduler``, and what mmengine's schedulers do, window after window.
     ``torch.optim.lr_scheduler.SequentialLR`` refuses a plateau and some nesting, and its parts overwrite each other's
     LR while they are made.
     """
@@ -198,18 +233,27 @@ class SequentialSchedule(_Composite):
     durations = ("milestones",)
 
     def __init__(
-        self, parts: Sequence[LRSchedule], milestones: Sequence[int | str], **common: Unpack[CommonArguments]
+        self,
+        parts: Sequence[LRSchedule],
+        milestones: Sequence[int | str],
+        *,
+        continuous: bool = False,
+        **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(parts, **common)
+        self.continuous = checks.flag(self, "continuous", continuous)
         self.milestones = checks.positions(self, "milestones", milestones)
         if len(self.milestones) != len(self.parts) - 1:
             checks.refuse(self, "milestones", f"a list of {len(self.parts) - 1}, one fewer than parts", milestones)
         if any(leaf.monitor is not None for part in self.parts[:-1] for leaf in part.reactive()):
             checks.refuse(self, "parts", "schedules of which only the last monitors a metric", parts)
 
+    def floor(self) -> tuple[str, float]:
+        return self.parts[0].floor() if self.continuous else super().floor()
+
     def stand(self, run: Run, start: Mark, begin: Mark, clock: int, found: dict[str, Span], end: Mark | None) -> Placed:
         placed = _Sequence(self, start, begin, clock)
-        placed.starts = found["milestones"].marks
+        placed.starts, placed.continuous = found["milestones"].marks, self.continuous
         stretches = zip(self.parts, [begin, *placed.starts], [*placed.starts, end], strict=True)
         placed.parts = [part.place(run, first, last, self.interval) for part, first, last in stretches]
         self.parts = tuple(part.schedule for part in placed.parts)
