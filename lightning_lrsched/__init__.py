@@ -3,6 +3,7 @@
 from .look.bounds import cyclical_bounds, plot_bounds
 from .look.fits import plot_schedules, preview_fit
 from .reactive.cooldown import CooldownOnPlateau
+from .reactive.greedy import GreedyLR
 from .reactive.plateau import ReduceOnPlateau
 from .reactive.spike import BackOffOnSpike
 from .schedule import LRSchedule
@@ -36,6 +37,7 @@ __all__ = [
     "CyclicalLR",
     "ExponentialDecay",
     "HyperbolicLR",
+    "GreedyLR",
     "InverseSqrt",
     "Keyframes",
     "LRSchedule",

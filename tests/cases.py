@@ -21,6 +21,7 @@ from lightning_lrsched import (
     CyclicalLR,
     ExponentialDecay,
     HyperbolicLR,
+    GreedyLR,
     InverseSqrt,
     Keyframes,
     LRSchedule,
@@ -202,6 +203,7 @@ CASES = (
     # f(0) = sqrt(2 * 8) / 5 and f(1) = sqrt(1 * 7) / 5
     Case("hyperbolic-short", partial(HyperbolicLR, 5, t_max=2), {0: 1, 1: 0.2 + math.sqrt(7) / 5, 2: 0.2, 9: 0.2}),
     Case("inverse-sqrt-floor", partial(InverseSqrt, 4, eta_min_ratio=0.6), {0: 1, 5: 2 / 3, 12: 0.6, 60: 0.6}),
+    Case("greedy", partial(GreedyLR, patience=1, factor=0.5, min_lr_ratio=0.25, reset_start=2), {0: 1, 99: 1}),
     Case("inverse-sqrt", partial(InverseSqrt, 4), {0: 1, 12: 0.5, 32: 1 / 3, 60: 0.25}),
     Case("noam", partial(InverseSqrt, 4, shift=1, d_model=16), {0: 0.25, 3: 0.125, 8: 1 / 12}),
     Case(

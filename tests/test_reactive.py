@@ -19,6 +19,7 @@ from lightning_lrsched import (
     BackOffOnSpike,
     Constant,
     CooldownOnPlateau,
+    GreedyLR,
     LRSchedule,
     ProductSchedule,
     ReduceOnPlateau,
@@ -57,6 +58,10 @@ MAKE: dict[str, Callable[[Any], LRSchedule]] = {
         patience=2, factor=0.5, smoothing=2, restore_best=True, interval=interval
     ),
     "cooldown": lambda interval: CooldownOnPlateau("3 epochs", patience=3, interval=interval),
+    "greedy": lambda interval: GreedyLR(patience=1, factor=0.5, max_lr_ratio=2.0, reset_start=2, interval=interval),
+    "greedy waits": lambda interval: GreedyLR(
+        patience=2, factor=0.5, smoothing=3, cooldown=1, rise_cooldown=1, min_lr_ratio=0.5, interval=interval
+    ),
     "composed": composed,
 }
 
@@ -122,6 +127,7 @@ def test_a_metric_that_both_log_goes_on_being_that_of_the_validation(tmp_path: P
 ALL = {
     "plateau": lambda **common: ReduceOnPlateau(patience=1, restore_best=True, **common),
     "cooldown": lambda **common: CooldownOnPlateau(2, patience=1, **common),
+    "greedy": lambda **common: GreedyLR(patience=1, **common),
     "guard": lambda **common: BackOffOnSpike(window=2, **common),
     "gradient": lambda **common: BackOffOnSpike("grad_norm", window=2, **common),
 }
