@@ -102,7 +102,7 @@ def preview(
         head, points = [axis], list(enumerate(lrs))
     else:
         head, points = ["step", "epoch"], list(zip(range(len(lrs)), curve.x, lrs, strict=True))
-    head.append(title(schedule.hyperparameter))
+    head.append(title(schedule.numbers[0]))
     if csv == "-":  # the numbers and nothing else
         text = StringIO()
         writer(text, lineterminator="\n").writerows([head, *points])
@@ -111,7 +111,7 @@ def preview(
         with open(csv, "w", newline="") as file:
             writer(file).writerows([head, *points])
     if png is not None:
-        draw([curve], axis, title(schedule.hyperparameter))[0].savefig(png, format="png")
+        draw([curve], axis, title(schedule.numbers[0]))[0].savefig(png, format="png")
     rows = [[f"{number:.6g}" for number in points[t]] for t in turning_points(lrs)]
     if len(rows) > MOST_ROWS:
         rows[MOST_ROWS // 2 : -MOST_ROWS // 2] = [["..."] * len(head)]

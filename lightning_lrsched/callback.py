@@ -48,7 +48,7 @@ class LRCallback(Callback, metaclass=Signed):
         interval: Interval | None,
         optimizer: int | str | None,
         param_groups: str | int | Sequence[str | int] | None,
-        hyperparameter: str,
+        hyperparameter: str | Sequence[str],
         log_lr: bool,
         prog_bar: bool,
         replace_scheduler: bool,
@@ -56,7 +56,7 @@ class LRCallback(Callback, metaclass=Signed):
         self.interval: Interval | None = checks.interval(self, "interval", interval)
         self.optimizer = None if optimizer is None else checks.which(self, "optimizer", optimizer)
         self.param_groups = checks.which_of(self, "param_groups", param_groups)
-        self.hyperparameter = checks.name(self, "hyperparameter", hyperparameter, "the key of a parameter group")
+        self.hyperparameter = checks.names(self, "hyperparameter", hyperparameter, "the key of a parameter group")
         self.log_lr = checks.flag(self, "log_lr", log_lr)
         self.prog_bar = checks.flag(self, "prog_bar", prog_bar)
         self.replace_scheduler = checks.flag(self, "replace_scheduler", replace_scheduler)
@@ -98,6 +98,11 @@ class LRCallback(Callback, metaclass=Signed):
         super().__setattr__(name, value)
         if fit is not None:
             fit.stale = True
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """What it drives: the number that follows its curve, and those that keep in proportion to it."""
+        return (self.hyperparameter,) if isinstance(self.hyperparameter, str) else self.hyperparameter
 
     @property
     def counts(self) -> Unit:
@@ -142,8 +147,8 @@ class LRCallback(Callback, metaclass=Signed):
     def state_key(self) -> str:
         whose = {"optimizer": self.optimizer, "param_groups": self.param_groups}
         given = {k: v for k, v in whose.items() if v is not None}
-        if self.hyperparameter != "lr":
-            given["hyperparameter"] = self.hyperparameter
+        if self.numbers[0] != "lr":
+            given["hyperparameter"] = self.numbers[0]
         return f"{type(self).__qualname__}{given or ''}"
 
     # not "stateful" to the Trainer, so that two of one class are refused by our message when the fit starts
@@ -153,7 +158,7 @@ class LRCallback(Callback, metaclass=Signed):
             self.fit.note()
         return {
             "format": FORMAT,
-            "hyperparameter": self.hyperparameter,
+            "hyperparameter": self.numbers[0],
             "record": self.record.state(),
             "memories": [schedule.remembered(self.counts) for schedule in self.reactive()],
             "journal": [tuple(decision) for decision in self.journal],
@@ -204,11 +209,11 @@ class LRCallback(Callback, metaclass=Signed):
         # where another schedule trained before, its record of the run serves as well
         for state in ours.values():
             self._refuse_format(state)
-            self.record.take_over(Record.of(state["record"]), state["hyperparameter"] == self.hyperparameter)
+            self.record.take_over(Record.of(state["record"]), state["hyperparameter"] == self.numbers[0])
         # nor is a memory lost because the schedule now says otherwise whose values it drives
-        same = [k for k, state in ours.items() if state["hyperparameter"] == self.hyperparameter]
+        same = [k for k, state in ours.items() if state["hyperparameter"] == self.numbers[0]]
         kin = [key for key in same if str(key).partition("{")[0] == type(self).__qualname__]
-        rivals = [s for s in schedules_of(trainer) if s.hyperparameter == self.hyperparameter]
+        rivals = [s for s in schedules_of(trainer) if s.numbers[0] == self.numbers[0]]
         alone = sum(type(schedule) is type(self) for schedule in rivals) == 1
         if self.state_key not in states and len(kin) == 1 and alone:
             self.load_state_dict(states[kin[0]])

@@ -38,7 +38,7 @@ class CommonArguments(TypedDict, total=False):
     warmup_shape: Ramp
     optimizer: int | str | None
     param_groups: str | int | Sequence[str | int] | None
-    hyperparameter: str
+    hyperparameter: str | Sequence[str]
     log_lr: bool
     prog_bar: bool
     replace_scheduler: bool
@@ -74,8 +74,10 @@ class LRSchedule(LRCallback):
             that comes later and fits is driven too: it keeps the LR it came with for its first interval, and then
             follows the curve in proportion, through any floor. None: all.
         hyperparameter: What is scheduled in place of the LR: ``"weight_decay"``, ``"momentum"`` (``betas[0]`` where the
-            optimizer has betas) or any other key of the groups that holds a number. "LR" and ``base_lr`` then stand for
-            it and for the value that ``configure_optimizers`` gave it.
+            optimizer has betas), any other key of the groups that holds a number, or an element of one that holds
+            several, ``"betas[1]"``. "LR" and ``base_lr`` then stand for it and for the value that
+            ``configure_optimizers`` gave it. A list, ``["lr", "weight_decay"]``: the first follows the curve, and the
+            others keep in proportion to it, each from its own value on.
         log_lr: Send the LR to the Trainer's loggers, under the names that LearningRateMonitor uses.
         prog_bar: Show the LR in Lightning's progress bars.
         replace_scheduler: Take off, for this fit, a torch scheduler that ``configure_optimizers`` attached to the same
@@ -108,7 +110,7 @@ class LRSchedule(LRCallback):
         warmup_shape: Ramp = "linear",
         optimizer: int | str | None = None,
         param_groups: str | int | Sequence[str | int] | None = None,
-        hyperparameter: str = "lr",
+        hyperparameter: str | Sequence[str] = "lr",
         log_lr: bool = True,
         prog_bar: bool = False,
         replace_scheduler: bool = False,
@@ -291,7 +293,7 @@ class LRSchedule(LRCallback):
             ModuleNotFoundError: matplotlib, the extra ``[plot]``, is not installed.
         """
         curves = self.curves(epochs, steps_per_epoch, base_lr, batch_size=batch_size, seconds=seconds)
-        return draw(curves, self.axis(steps_per_epoch), title(self.hyperparameter), ax)
+        return draw(curves, self.axis(steps_per_epoch), title(self.numbers[0]), ax)
 
     def curves(
         self, epochs: int | None, steps_per_epoch: int | None, base_lr: float | Sequence[float], **run: int | None

@@ -221,7 +221,7 @@ def test_one_owner_for_each_hyperparameter(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["decay", "betas", "foreach"])
 def test_a_key_that_the_optimizer_lacks_is_refused_with_those_it_has(key: str, tmp_path: Path) -> None:
     assert refusal(tmp_path, StepDecay(1, hyperparameter=key)) == (
-        f"StepDecay: AdamW has no number {key!r} to schedule. It has: eps, lr, weight_decay."
+        f"StepDecay: AdamW has no number {key!r} to schedule. It has: betas[0], betas[1], eps, lr, weight_decay."
     )
 
 

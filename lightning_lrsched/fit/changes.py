@@ -29,7 +29,7 @@ def note_bases(schedule: Schedule, values: Values) -> dict[str, Change]:
     for groups in values.driven:
         old, new = before.get(groups.index, groups.base_range), groups.base_range
         if old != new:
-            base = f"base {title(schedule.hyperparameter)} of {type(groups.optimizer).__name__}"
+            base = f"base {title(schedule.numbers[0])} of {type(groups.optimizer).__name__}"
             changed[base] = (old if old[0] < old[1] else old[0], new if new[0] < new[1] else new[0])
     return changed
 
@@ -75,7 +75,7 @@ def tell(schedule: Schedule, before: dict[int, float]) -> None:
         return
     since = "the checkpoint" if schedule.restored else "the last fit"
     changes = ", ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in schedule.changes.items())
-    name, now = title(schedule.hyperparameter), schedule.record.values
+    name, now = title(schedule.numbers[0]), schedule.record.values
     moves = {f"{before[i]:.6g} -> {now[i]:.6g}": None for i in before if i in now and before[i] != now[i]}
     lrs = f"; {name} {', '.join(moves)}" if moves else f"; the {name} stays" if before else ""
     rank_zero_warn(f"{type(schedule).__name__}: changed since {since}, the new values apply: {changes}{lrs}.")

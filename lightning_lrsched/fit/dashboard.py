@@ -14,7 +14,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from ..formula.decisions import title
-from .logbook import logged_step
+from .logbook import logged_step, tag
 from .ownership import hyperparameters
 from .plan import Plan, Point
 from .protocol import Schedule
@@ -90,6 +90,6 @@ def _those_that_can(trainer: Trainer, do: str) -> list[Callable[..., None]]:
 
 def _layout(keys: list[str]) -> dict[str, dict[str, list[Any]]]:
     # TensorBoard matches an expression with the beginning of a tag; what a module calls its losses is its own affair
-    tags = {title(key): f"{key}-" for key in keys}
+    tags = {title(key): f"{tag(key)}-" for key in keys}
     beside = {"LR": tags.pop("LR"), "loss": ".*[Ll]oss"} if "LR" in tags else {"loss": ".*[Ll]oss"}
     return {"Schedules": {name: ["Multiline", [tag]] for name, tag in (beside | tags).items()}}

@@ -30,8 +30,8 @@ class Fit:
     def __init__(
         self, schedule: Schedule, trainer: Trainer, claimed: Claim, company: list[Fit], told: set[str]
     ) -> None:
-        optimizers, key = trainer.optimizers, schedule.hyperparameter
-        driven = [DrivenGroups(index, optimizers[index], selection, key) for index, selection in claimed.items()]
+        optimizers, numbers = trainer.optimizers, schedule.numbers
+        driven = [DrivenGroups(index, optimizers[index], selection, *numbers) for index, selection in claimed.items()]
         refuse_high_floor(schedule, *schedule.floor(), driven)
         self.schedule = schedule
         self.started = False
@@ -91,7 +91,7 @@ class Fit:
         for groups in self.values.driven:
             late = record.late.get(groups.index, {})
             groups.restore(late)
-            if record.restart is not None and schedule.hyperparameter == "lr":
+            if record.restart is not None and schedule.numbers[0] == "lr":
                 groups.begin_anew(record.restart[2])
                 groups.restore(late)
         told = schedule.changes

@@ -5,37 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..formula.curves import Moment
-
-Group: TypeAlias = dict[str, Any]
-
-
-def read(group: Group, hyperparameter: str) -> Any:
-    """The group's value; "momentum" is the first of the betas where the optimizer has betas. None: it has none."""
-    if hyperparameter == "momentum" and "betas" in group:
-        return group["betas"][0]
-    return group.get(hyperparameter)
-
-
-def put(group: Group, hyperparameter: str, value: float) -> None:
-    there = read(group, hyperparameter)
-    if isinstance(there, Tensor):
-        there.fill_(value)
-    elif hyperparameter == "momentum" and "betas" in group:
-        group["betas"] = (value, *group["betas"][1:])
-    else:
-        group[hyperparameter] = value
-
-
-def _is_plain(group: Group, hyperparameter: str) -> bool:
-    """Whether a value is put by ``group[hyperparameter] = value`` and nothing more."""
-    in_betas = hyperparameter == "momentum" and "betas" in group
-    return not in_betas and not isinstance(group.get(hyperparameter), Tensor)
+from .numbers import Group, is_plain, put, read
 
 
 def base_value(group: Group, hyperparameter: str) -> float:
@@ -73,6 +49,7 @@ class LateGroup(NamedTuple):
     value: float
     t: int
     share: float
+    others: tuple[tuple[str, float], ...] = ()  # names and values of the numbers that keep in proportion
 
 
 @dataclass
@@ -82,19 +59,23 @@ class Member:
     index: int
     identity: int
     base: float
+    others: dict[str, float]  # base values of the numbers that keep in proportion
     late: LateGroup | None = None
 
 
 class DrivenGroups:
-    """The groups of one optimizer of which one schedule writes a hyperparameter.
+    """The groups of one optimizer of which one schedule writes a number, and with it ``others`` in proportion.
 
     Holds no group: ``Optimizer.load_state_dict`` replaces them all.
     """
 
-    def __init__(self, index: int, optimizer: Optimizer, selection: Selection, hyperparameter: str = "lr") -> None:
+    def __init__(
+        self, index: int, optimizer: Optimizer, selection: Selection, hyperparameter: str = "lr", *others: str
+    ) -> None:
         self.index = index
         self.optimizer = optimizer
         self.hyperparameter = hyperparameter
+        self.others = others
         self.selection = selection
         self.made: int | None = None  # the interval whose values are in force
         self.steps_begun = 0  # of the optimizer, and not ended
@@ -114,11 +95,11 @@ class DrivenGroups:
     def _look(self) -> None:
         """Note what follows from the members and their groups as they are now."""
         self.moment: Moment | None = None  # the last one written
-        self.momentum: float | None = None
+        self.beside: dict[str, list[float]] = {}  # what was put of the others, and of a momentum of its own
         self._pinned = False  # whether a late group is in its first interval
         self._list = self._all()
         self._count, self._last = len(self._list), self._list[-1] if self._list else None
-        self._plain = all(_is_plain(group, self.hyperparameter) for group in self.groups())
+        self._plain = all(is_plain(group, self.hyperparameter) for group in self.groups())
         self._late = [(place, member.late) for place, member in enumerate(self.members) if member.late is not None]
         self._reference = self._base_that_leads(member for member in self.members if member.late is None)
         self.bases = [member.base for member in self.members]
@@ -148,6 +129,8 @@ class DrivenGroups:
         self._count_in(self.selection.of(self._all()))
         for member in self.members:
             member.late = late.get(member.index)
+            came = {} if member.late is None else dict(member.late.others)
+            member.others |= {number: came[number] for number in self.others if number in came}
         self._look()
 
     def begin_anew(self, base: float) -> None:
@@ -159,6 +142,7 @@ class DrivenGroups:
     def hold(self) -> None:
         """Leave the values as the checkpoint has put them."""
         self.values = [float(read(group, self.hyperparameter)) for group in self.groups()]
+        self.beside = {name: [float(read(group, name)) for group in self.groups()] for name in self.others}
 
     def adopt(self, t: int, moment_of: Callable[[set[float]], Moment]) -> None:
         """Take the groups as they are during the run: new ones came at ``t``, and keep their value there."""
@@ -171,7 +155,7 @@ class DrivenGroups:
         groups = self._all()
         for member in new:
             member.base = float(read(groups[member.index], self.hyperparameter))  # just as it came, with no lr_scale
-            member.late = LateGroup(member.base, t, share)
+            member.late = LateGroup(member.base, t, share, tuple(member.others.items()))
         self._look()
 
     def _count_in(self, fitting: list[int]) -> None:
@@ -184,7 +168,9 @@ class DrivenGroups:
                 member.index = index
                 self.members.append(member)
             elif index in fitting:
-                self.members.append(Member(index, identity, base_value(groups[index], self.hyperparameter)))
+                group = groups[index]
+                others = {number: float(read(group, number)) for number in self.others}
+                self.members.append(Member(index, identity, base_value(group, self.hyperparameter), others))
 
     def _base_that_leads(self, plain: Iterable[Member]) -> float:
         """The base value whose curve late groups follow: that of a plain group, where there is one."""
@@ -203,7 +189,9 @@ class DrivenGroups:
             for group, value in zip(groups, self.values):  # noqa: B905 (strict costs as much as one group)
                 group[self.hyperparameter] = value
         else:
-            self._assign()
+            self._assign(self.hyperparameter)
+        for number in self.others:
+            self.write_beside(number, [self.number_at(number, place, lr) for place, lr in enumerate(self.values)])
         return True
 
     def values_at(self, t: int, moment: Moment) -> list[float]:
@@ -219,38 +207,48 @@ class DrivenGroups:
         share = moment.at(self._reference) / self._reference
         return late.value if t == late.t else late.value * (share / late.share)
 
+    def number_at(self, number: str, place: int, value: float) -> float:
+        """A number of a group in which the one that leads is ``value``; beside a base of 0 it stays as it is."""
+        if number == self.hyperparameter:
+            return value
+        member = self.members[place]
+        base = member.base if member.late is None else member.late.value
+        return member.others[number] * (value / base if base else 1.0)
+
     def bases_at(self, places: Iterable[int]) -> set[float]:
         """The base values that ``value_at`` needs for these places."""
         return {self.bases[place] for place in places} | {self._reference}
 
-    def in_force(self, place: int) -> float:
+    def in_force(self, place: int, number: str) -> float:
         """What the coming update finds, an edit by other code included; tensors are not read back."""
-        there = read(self._all()[self.members[place].index], self.hyperparameter)
-        return self.values[place] if isinstance(there, Tensor) else float(there)
+        there, values = read(self._all()[self.members[place].index], number), self._put(number)
+        return values[place] if isinstance(there, Tensor) and values else float(there)
 
-    def momentum_in_force(self) -> float:
-        """That of the first group."""
-        return float(read(self.groups()[0], "momentum"))
+    def _put(self, number: str) -> list[float]:
+        """The values of one number that were put into the groups, if any were."""
+        return self.values if number == self.hyperparameter else self.beside.get(number, [])
 
-    def write_momentum(self, value: float) -> None:
-        if value != self.momentum:
-            self.momentum = value
-            for group in self.groups():
-                put(group, "momentum", value)
+    def write_beside(self, name: str, values: list[float]) -> None:
+        if values != self.beside.get(name):
+            self.beside[name] = values
+            self._assign(name)
 
-    def rewrite(self) -> bool:
-        """Put back values that other code has edited; tensors are not read back."""
-        found = [read(group, self.hyperparameter) for group in self.groups()]
-        if all(isinstance(there, Tensor) or there == value for there, value in zip(found, self.values, strict=True)):
-            return False
-        self._plain = False  # look at each group before writing
-        self._assign()
-        return True
+    def rewrite(self) -> list[str]:
+        """Put back the numbers that other code has edited; tensors are not read back."""
+        edited = [name for name in (self.hyperparameter, *self.beside) if self._is_edited(name)]
+        for name in edited:
+            self._assign(name)
+        self._plain &= not edited  # look at each group before writing
+        return edited
 
-    def _assign(self) -> None:
+    def _is_edited(self, name: str) -> bool:
+        found = zip((read(group, name) for group in self.groups()), self._put(name), strict=True)
+        return not all(isinstance(there, Tensor) or there == value for there, value in found)
+
+    def _assign(self, name: str) -> None:
         written = set()
-        for group, value in zip(self.groups(), self.values, strict=True):
-            there = read(group, self.hyperparameter)
+        for group, value in zip(self.groups(), self._put(name), strict=True):
+            there = read(group, name)
             if not (isinstance(there, Tensor) and id(there) in written):  # two groups may share one tensor
                 written.add(id(there))
-                put(group, self.hyperparameter, value)
+                put(group, name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,7 +11,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 
-from .groups import DrivenGroups, Group
+from .groups import DrivenGroups
+from .numbers import Group
 
 MANY = 10
 
@@ -21,13 +23,19 @@ def logged_step(trainer: Trainer) -> int:
     return step
 
 
+def tag(number: str) -> str:
+    """``betas_1`` for "betas[1]": some loggers know no brackets."""
+    return number.replace("[", "_").replace("]", "")
+
+
 def group_names(optimizers: list[Optimizer], hyperparameter: str) -> list[list[str]]:
     """``lr-SGD``, ``lr-SGD/pg1`` or ``lr-SGD/NAME`` with several groups, ``lr-SGD-1`` for a second SGD."""
     seen: Counter[str] = Counter()
+    number = tag(hyperparameter)
     names = []
     for optimizer in optimizers:
         kind = type(optimizer).__name__
-        prefix = f"{hyperparameter}-{kind}" + (f"-{seen[kind]}" if seen[kind] else "")
+        prefix = f"{number}-{kind}" + (f"-{seen[kind]}" if seen[kind] else "")
         seen[kind] += 1
         names.append([prefix + suffix for suffix in _suffixes(optimizer.param_groups)])
     return names
@@ -59,6 +67,17 @@ def lowest_and_highest(groups: DrivenGroups, curves: list[tuple[str, int]]) -> l
     return [curves[0], curves[-1]]
 
 
+def beside(
+    trainer: Trainer, groups: DrivenGroups, curves: list[tuple[str, int]], numbers: Iterable[str]
+) -> list[tuple[str, str, int]]:
+    """Names, numbers and places: those curves, and with each the same group's of the other numbers."""
+    found = [(name, groups.hyperparameter, place) for name, place in curves]
+    for number in numbers:
+        names = group_names(trainer.optimizers, number)[groups.index]
+        found += [(names[groups.members[place].index], number, place) for _, place in curves]
+    return found
+
+
 class Logbook:
     """The curves of one schedule during one fit."""
 
@@ -70,8 +89,7 @@ class Logbook:
         self._bar: dict[str, Any] | None = trainer.progress_bar_metrics if prog_bar else None
         self._last_step = last_step
         self._every: int = trainer.log_every_n_steps if trainer.loggers and log else 0  # type: ignore[attr-defined]
-        self._curves: list[list[tuple[str, int]]] = []
-        self._momentum: list[str] = []
+        self._curves: list[list[tuple[str, str, int]]] = []
 
     def name(self, driven: list[DrivenGroups], momentum: bool) -> None:
         """Choose the curves."""
@@ -85,17 +103,17 @@ class Logbook:
                     f"{self._owner}: {len(curves)} different curves; logging the lowest ({lowest}) and the highest"
                     f" ({highest}). Add a LearningRateMonitor() to log them all."
                 )
-            self._curves.append(shown)
-        momenta = group_names(self._trainer.optimizers, "momentum") if momentum else []
-        self._momentum = [momenta[g.index][g.members[0].index] if momenta and g.members else "" for g in driven]
+            numbers = (*groups.others, "momentum") if momentum else groups.others
+            self._curves.append(beside(self._trainer, groups, shown, numbers))
 
-    def publish(self, place: int, values: list[float]) -> None:
-        """Let EarlyStopping, ModelCheckpoint, the progress bar and the like see the LRs in force."""
-        for name, group in self._curves[place]:
+    def publish(self, place: int, groups: DrivenGroups) -> None:
+        """Let EarlyStopping, ModelCheckpoint, the progress bar and the like see the values in force."""
+        for name, number, group in self._curves[place]:
+            value = groups.in_force(group, number)
             if self._metrics is not None:
-                self._metrics[name] = torch.tensor(values[group], dtype=torch.float64)
+                self._metrics[name] = torch.tensor(value, dtype=torch.float64)
             if self._bar is not None:
-                self._bar[name] = f"{values[group]:.3g}"  # rich would cut a number to three places
+                self._bar[name] = f"{value:.3g}"  # rich would cut a number to three places
 
     def due(self, epoch_began: bool) -> int | None:
         """The x of a point, at the Trainer's cadence and at an epoch's first batch: a short run has some too."""
@@ -107,12 +125,9 @@ class Logbook:
         """Send the LRs that the coming update uses to every logger."""
         self._last_step = step
         values = {
-            name: groups.in_force(group)
+            name: groups.in_force(place, number)
             for groups, curves in zip(driven, self._curves, strict=True)
-            for name, group in curves
+            for name, number, place in curves
         }
-        for name, groups in zip(self._momentum, driven, strict=True):
-            if name:
-                values[name] = groups.momentum_in_force()
         for logger in self._trainer.loggers if values else ():
             logger.log_metrics(values, step=step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from numbers import Real
 from typing import Protocol
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ..formula.decisions import title
-from .groups import DrivenGroups, Group, Selection, matches, read
+from .groups import DrivenGroups, Selection, matches
+from .numbers import Group, names, read, where
 
 
 class Owner(Protocol):
@@ -22,9 +23,11 @@ class Owner(Protocol):
 
     optimizer: int | str | None
     param_groups: tuple[str | int, ...] | None
-    hyperparameter: str
     momentum: tuple[float, float] | None
     replace_scheduler: bool
+
+    @property
+    def numbers(self) -> tuple[str, ...]: ...
 
 
 Claim = dict[int, Selection]  # by optimizer
@@ -35,8 +38,8 @@ def refusal(owner: object, message: str) -> MisconfigurationException:
     return MisconfigurationException(f"{type(owner).__name__}: {message}")
 
 
-def hyperparameters(owner: Owner) -> set[str]:
-    return {owner.hyperparameter} | ({"momentum"} if owner.momentum is not None else set())
+def hyperparameters(owner: Owner) -> tuple[str, ...]:
+    return owner.numbers if owner.momentum is None else (*owner.numbers, "momentum")
 
 
 # ---- questions
@@ -70,7 +73,7 @@ def _is_number(value: object) -> bool:
 
 def unclaimed(optimizers: list[Optimizer], taken: Iterable[tuple[Owner, Taken]]) -> list[str]:
     """The groups that no schedule of the LR drives, where there is one."""
-    of_lr = [groups for owner, groups in taken if owner.hyperparameter == "lr"]
+    of_lr = [groups for owner, groups in taken if "lr" in owner.numbers]
     free: list[str] = []
     for index, optimizer in enumerate(optimizers) if of_lr else ():
         driven = {i for groups in of_lr for i in groups.get(index, ())}
@@ -125,9 +128,11 @@ def _groups_of(index: int, optimizer: Optimizer) -> str:
 
 def refuse_shared(taken: Sequence[tuple[Owner, Taken]], optimizers: list[Optimizer]) -> None:
     for (owner, mine), (other, theirs) in combinations(taken, 2):
-        for key in sorted(hyperparameters(owner) & hyperparameters(other)):
+        for key, also in product(hyperparameters(owner), hyperparameters(other)):
             for index in sorted(mine.keys() & theirs.keys()):
-                if shared := sorted(set(mine[index]) & set(theirs[index])):
+                groups = optimizers[index].param_groups
+                both = sorted(set(mine[index]) & set(theirs[index]))
+                if shared := [i for i in both if where(groups[i], key) == where(groups[i], also)]:
                     raise refusal(
                         owner,
                         f"{owner!r} and {other!r} both schedule the {title(key)} of optimizer {index}"
@@ -137,15 +142,17 @@ def refuse_shared(taken: Sequence[tuple[Owner, Taken]], optimizers: list[Optimiz
 
 
 def _refuse_missing(owner: Owner, optimizer: Optimizer, groups: list[Group]) -> None:
-    for key in sorted(hyperparameters(owner)):
+    kind = type(optimizer).__name__
+    for key, also in combinations(hyperparameters(owner), 2):
+        if any(where(group, key) == where(group, also) for group in groups):
+            raise refusal(owner, f"{key!r} and {also!r} are the same number of {kind}. Name it once.")
+    for key in hyperparameters(owner):
         for group in groups:
             if not _is_number(read(group, key)):
-                has = sorted(k for k, v in group.items() if k not in ("name", "initial_lr") and _is_number(v))
-                kind = type(optimizer).__name__
+                has = sorted(name for name in names(group) if name != "initial_lr" and _is_number(read(group, name)))
                 raise refusal(owner, f"{kind} has no number {key!r} to schedule. It has: {', '.join(has)}.")
             scale = group.get("lr_scale", 1.0)
             if key == "lr" and not (_is_number(scale) and 0.0 <= float(scale) < math.inf):
-                kind = type(optimizer).__name__
                 raise refusal(owner, f"'lr_scale' of a group of {kind} must be a number >= 0, got {scale!r}.")
 
 

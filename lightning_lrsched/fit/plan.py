@@ -7,7 +7,7 @@ from math import ceil, inf
 from lightning.pytorch import Trainer
 
 from ..formula.timeline import MADE, Mark
-from .logbook import curves_of, logged_step, lowest_and_highest
+from .logbook import beside, curves_of, logged_step, lowest_and_highest
 from .position import batches_done
 from .protocol import Schedule
 from .values import Values
@@ -45,11 +45,13 @@ class Plan:
             return []
         found = []
         for groups in self._values.driven:
-            curves = lowest_and_highest(groups, curves_of(self._trainer, groups))
-            bases = groups.bases_at(place for _, place in curves)
+            shown = lowest_and_highest(groups, curves_of(self._trainer, groups))
+            curves = beside(self._trainer, groups, shown, groups.others)
+            bases = groups.bases_at(place for _, place in shown)
             for made in self._places(self._progress.made(groups.index), self._end) if curves else ():
                 moment = self._values.placed.moment(self._progress.at(made), bases)
-                lrs = {name: groups.value_at(place, made, moment) for name, place in curves}
+                values = {place: groups.value_at(place, made, moment) for _, place in shown}
+                lrs = {name: groups.number_at(number, place, values[place]) for name, number, place in curves}
                 found.append((first := self._step(made), lrs))
                 # what holds for an epoch does so from its first update to its last
                 if self._progress.by_epoch and (last := self._step(made + 1) - 1) > first:

@@ -186,7 +186,7 @@ class Reactions:
         moment = self._values.placed.moment
         after = max(max(g.values_at(made, moment((made, planned), g.distinct))) for g in self._driven)
         step, epoch = trainer.global_step, trainer.current_epoch
-        decision = Decision(step, epoch, owner.hyperparameter, before, after, reaction.reason)
+        decision = Decision(step, epoch, owner.numbers[0], before, after, reaction.reason)
         owner.journal.append(decision)
         rank_zero_info(f"{type(schedule).__name__}: {decision}.")
         if owner.log_lr:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from ..formula.decisions import title
 from .callbacks import callbacks_of, is_a
-from .groups import put
+from .numbers import put
 from .ownership import Claim, Owner, hyperparameters, refusal
 from .protocol import Schedule
 from .values import Values
@@ -99,7 +99,7 @@ def leave_to_others(schedule: Schedule, trainer: Trainer, values: Values) -> Non
     record = schedule.record
     averaging: list[Any] = [c for c in callbacks_of(trainer) if is_a(c, "StochasticWeightAveraging")]
     comes_back = any(swa.swa_start <= trainer.current_epoch for swa in averaging)
-    for groups in list(values.driven) if schedule.hyperparameter == "lr" else ():
+    for groups in list(values.driven) if "lr" in schedule.numbers else ():
         known = record.yielded.get(groups.index)
         scheduler = installed_on(trainer, groups.optimizer) or (known if comes_back else None)
         if scheduler is None:
@@ -119,10 +119,10 @@ def leave_to_others(schedule: Schedule, trainer: Trainer, values: Values) -> Non
 def undo_edits(schedule: Schedule, values: Values, told: bool) -> bool:
     """Put back what other code has edited; whether that was told, once."""
     for groups in values.driven:
-        if groups.rewrite() and not told:
+        if (edited := groups.rewrite()) and not told:
             told = True
             rank_zero_info(
-                f"{type(schedule).__name__}: other code changed the {title(schedule.hyperparameter)} of"
+                f"{type(schedule).__name__}: other code changed the {' and the '.join(map(title, edited))} of"
                 f" {type(groups.optimizer).__name__}; the schedule put its own back, as it will at every change and"
                 " every epoch."
             )

@@ -45,7 +45,7 @@ class Values:
         schedule, trainer = self._schedule, self._trainer
         own = {id(each) for each in schedules}
         others = [callback for callback in callbacks_of(trainer) if id(callback) not in own]
-        monitored = schedule.hyperparameter == "lr" and any(is_a(c, "LearningRateMonitor") for c in others)
+        monitored = "lr" in schedule.numbers and any(is_a(c, "LearningRateMonitor") for c in others)
         log = schedule.log_lr and not monitored
         if log or schedule.prog_bar:
             name, last = type(schedule).__name__, schedule.record.logged
@@ -110,10 +110,12 @@ class Values:
     def _put(self, groups: DrivenGroups, made: int) -> None:
         ahead = made - self._first
         known = 0 <= ahead < len(self._ahead)
-        if groups.write(made, self._ahead[ahead] if known else self._at(made, groups.distinct)) and self._watched:
-            self.publish([groups])
+        changed = groups.write(made, self._ahead[ahead] if known else self._at(made, groups.distinct))
         if self._schedule.momentum is not None:
-            groups.write_momentum(self.placed.momentum(self.progress.at(made)))
+            momentum = self.placed.momentum(self.progress.at(made))
+            groups.write_beside("momentum", [momentum] * len(groups.members))
+        if changed and self._watched:
+            self.publish([groups])
 
     def note(self) -> None:
         """Put into the record what whoever goes on from here must know: the time, and what is in force."""
@@ -137,7 +139,7 @@ class Values:
         """Let other callbacks see the values: at every change if one may look, else when Lightning's own do."""
         if self._logbook is not None:
             for groups in self.driven if driven is None else driven:
-                self._logbook.publish(self.driven.index(groups), groups.values)
+                self._logbook.publish(self.driven.index(groups), groups)
 
     def note_point(self, epoch_began: bool) -> bool:
         """Whether a point of the loggers is due for the coming update."""

@@ -144,6 +144,16 @@ def name(owner: object, argument: str, value: object, rule: str) -> str:
     return value
 
 
+def names(owner: object, argument: str, value: object, rule: str) -> str | tuple[str, ...]:
+    """One name, or several different ones."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        return name(owner, argument, value, f"{rule}, or a list of them")
+    found = tuple(name(owner, argument, each, f"{rule}, or a list of them") for each in value)
+    if not found or len(set(found)) < len(found):
+        refuse(owner, argument, f"{rule}, or a list of different ones", value)
+    return found
+
+
 def low_high(owner: object, argument: str, value: object) -> tuple[float, float] | None:
     """The pair between which a momentum swings."""
     if value is None:

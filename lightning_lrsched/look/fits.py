@@ -19,8 +19,8 @@ from lightning.pytorch.utilities.exceptions import _TunerExitException
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from ..fit.callbacks import callbacks_of, is_a
-from ..fit.groups import read
 from ..fit.logbook import group_names
+from ..fit.numbers import read
 from ..fit.position import run_of
 from ..formula.decisions import title
 from ..formula.pictures import draw
@@ -58,7 +58,7 @@ def plot_schedules(
         ModuleNotFoundError: matplotlib, the extra ``[plot]``, is not installed.
     """
     curves = [curve for schedule in schedules for curve in schedule.curves(epochs, steps_per_epoch, base_lr)]
-    names = dict.fromkeys(title(schedule.hyperparameter) for schedule in schedules)
+    names = dict.fromkeys(title(schedule.numbers[0]) for schedule in schedules)
     axes = dict.fromkeys(schedule.axis(steps_per_epoch) for schedule in schedules)
     return draw(curves, ", ".join(axes), ", ".join(names), ax)
 
@@ -212,7 +212,11 @@ def _foreseen(trainer: Trainer) -> dict[str, list[float]]:
             made, planned = fit.values.progress.now(groups.index)
             passed = [epoch - epochs[0] for epoch in epochs] if schedule.counts == "epoch" else range(len(epochs))
             positions = [(made + ahead, planned + ahead) for ahead in range(passed[-1] + 1)]
-            curves = {groups.hyperparameter: placed.values(positions, groups.bases)}
+            lead = placed.values(positions, groups.bases)
+            curves = {
+                number: [[groups.number_at(number, place, lr) for lr in lrs] for place, lrs in enumerate(lead)]
+                for number in (groups.hyperparameter, *groups.others)
+            }
             if schedule.momentum is not None:
                 curves["momentum"] = [[placed.momentum(position) for position in positions]] * len(groups.members)
             for key, columns in curves.items():

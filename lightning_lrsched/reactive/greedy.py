@@ -23,7 +23,7 @@ class GreedyMemory(Checks):
 
 
 class GreedyLR(PlateauDetector, LRSchedule):
-    r"""The LR rises by a factor while a metric improves and falls by it while the metric stalls.
+    r"""The LR rises while a metric improves and falls while it stalls.
 
     .. code-block:: text
 
