@@ -166,7 +166,7 @@ class LRCallback(Callback, metaclass=Signed):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._refuse_format(state_dict)
+        _refuse_format(self, state_dict)
         self.record = Record.of(state_dict["record"])
         self.journal[:] = [Decision(*decision) for decision in state_dict["journal"]]
         now, saved = self._fingerprint(), state_dict["arguments"]
@@ -192,23 +192,13 @@ class LRCallback(Callback, metaclass=Signed):
                 )
                 self.changes[f"memory of {type(schedule).__name__}"] = (Words(f"of {meant}"), Words("begun anew"))
 
-    def _refuse_format(self, state: dict[str, Any]) -> None:
-        if state.get("format") != FORMAT:
-            raise refusal(
-                self,
-                f"the checkpoint's state has format {state.get('format')!r}, and this version reads {FORMAT}. Resume it"
-                " with the version that wrote it, or delete the state from checkpoint['callbacks'].",
-            )
-        if missing := sorted({"hyperparameter", "record", "memories", "journal", "arguments"} - state.keys()):
-            raise refusal(self, f"the checkpoint's state lacks {', '.join(missing)}.")
-
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._forget()
         states: dict[str, Any] = checkpoint["callbacks"]
         ours = {k: state for k, state in states.items() if isinstance(state, dict) and {"format", "record"} <= {*state}}
         # where another schedule trained before, its record of the run serves as well
         for state in ours.values():
-            self._refuse_format(state)
+            _refuse_format(self, state)
             self.record.take_over(Record.of(state["record"]), state["hyperparameter"] == self.numbers[0])
         # nor is a memory lost because the schedule now says otherwise whose values it drives
         same = [k for k, state in ours.items() if state["hyperparameter"] == self.numbers[0]]
@@ -301,6 +291,17 @@ class LRCallback(Callback, metaclass=Signed):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._close()
+
+
+def _refuse_format(schedule: LRCallback, state: dict[str, Any]) -> None:
+    if state.get("format") != FORMAT:
+        raise refusal(
+            schedule,
+            f"the checkpoint's state has format {state.get('format')!r}, and this version reads {FORMAT}. Resume it"
+            " with the version that wrote it, or delete the state from checkpoint['callbacks'].",
+        )
+    if missing := sorted({"hyperparameter", "record", "memories", "journal", "arguments"} - state.keys()):
+        raise refusal(schedule, f"the checkpoint's state lacks {', '.join(missing)}.")
 
 
 def _of_the_fit(trainer: Trainer) -> bool:

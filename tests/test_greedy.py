@@ -102,7 +102,7 @@ def test_the_journal_has_every_change_and_none_at_a_bound(tmp_path: Path) -> Non
     trainer(tmp_path, schedule, max_epochs=6).fit(model)
     assert [lr for lr, _ in model.used] == [1.0, 2.0, 2.0, 1.0, 0.5, 1.0]
     assert [lr for _, lr in model.used] == [0.25, 0.5, 0.5, 0.25, 0.125, 0.25]
-    stalled = "no improvement of val_loss in 1 check: best 4, last 4"
+    stalled = "no improvement of val_loss in 1 check: 4 is not below 4, best 4"
     assert schedule.journal == [
         (1, 0, "lr", 1.0, 2.0, "val_loss improved once, to 5"),
         (3, 2, "lr", 2.0, 1.0, stalled),

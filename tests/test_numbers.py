@@ -152,7 +152,7 @@ def test_they_are_logged_planned_and_foreseen(tmp_path: Path) -> None:
     assert planned(tmp_path / "run/planned", "weight_decay-AdamW/pg1") == [
         (step, pytest.approx(value)) for step, value in enumerate(decays)
     ]
-    assert float(fit.callback_metrics["weight_decay-AdamW/pg1"]) == 0.05
+    assert float(fit.callback_metrics["weight_decay-AdamW/pg1"]) == 0.025  # that of the next update
 
 
 def test_they_follow_decisions_and_edits_are_undone(tmp_path: Path, caplog: Any) -> None:

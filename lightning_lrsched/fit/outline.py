@@ -22,7 +22,7 @@ def tell_outline(schedule: Schedule, values: Values) -> None:
     if groups is not None and groups.values:
         durations = values.placed.told(schedule, values.progress.run.end(schedule.counts))
         lrs = ", ".join(f"{lr:.6g} at {which}" for which, lr in _heights(schedule, values, groups).items())
-        told = "; ".join([*durations, f"{title(schedule.hyperparameter)} {lrs}"])
+        told = "; ".join([*durations, f"{title(schedule.numbers[0])} {lrs}"])
         rank_zero_info(f"{type(schedule).__name__}: {told}.")
 
 

@@ -23,7 +23,7 @@ class GreedyMemory(Checks):
 
 
 class GreedyLR(PlateauDetector, LRSchedule):
-    r"""The LR rises while a metric improves and falls while it stalls.
+    r"""The LR rises while a metric improves, and falls while not.
 
     .. code-block:: text
 
