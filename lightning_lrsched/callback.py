@@ -21,6 +21,7 @@ from .fit.fit import Fit, begin
 from .fit.history import Record
 from .fit.ownership import refusal
 from .fit.protocol import Placed
+from .fit.shards import whole
 from .formula import checks
 from .formula.arguments import Signed, by_name, checked, constructor_call, fingerprint, parameters
 from .formula.decisions import Decision
@@ -160,7 +161,7 @@ class LRCallback(Callback, metaclass=Signed):
             "format": FORMAT,
             "hyperparameter": self.numbers[0],
             "record": self.record.state(),
-            "memories": [schedule.remembered(self.counts) for schedule in self.reactive()],
+            "memories": whole([schedule.remembered(self.counts) for schedule in self.reactive()]),
             "journal": [tuple(decision) for decision in self.journal],
             "arguments": self._fingerprint(),
         }
@@ -191,6 +192,10 @@ class LRCallback(Callback, metaclass=Signed):
                     f"{k}={old!r}" for k, (old, _) in schedule.other_meaning(of_kind[0], self.counts).items()
                 )
                 self.changes[f"memory of {type(schedule).__name__}"] = (Words(f"of {meant}"), Words("begun anew"))
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        # torch makes a step of its own to learn the state of a sharded optimizer that has none, which is no update
+        self.record.updates = dict(checkpoint["callbacks"][self.state_key]["record"]["updates"])
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         self._forget()

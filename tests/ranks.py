@@ -1,4 +1,8 @@
-"""Two processes of one fit: ``python ranks.py STRATEGY DEVICES FOLDER [CHECKPOINT]`` writes what each rank used."""
+"""Two processes of one fit: ``python ranks.py STRATEGY DEVICES FOLDER [CHECKPOINT]`` writes what each rank used.
+
+The strategy "sharded" is ModelParallelStrategy, by ``fully_shard``. Under torchrun ``DEVICES`` are those of a node.
+After a comma there may be another fit of the same processes.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from typing import Any
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies import ModelParallelStrategy
 from models import Recorder, trainer
 
 from lightning_lrsched import (
@@ -39,6 +44,10 @@ def environment() -> dict[str, str]:
 def groups(params: Any) -> Any:
     weight, bias = params
     return torch.optim.SGD([{"params": [weight], "name": "a"}, {"params": [bias], "name": "b"}], lr=1.0)
+
+
+def whole(tensor: Any) -> Any:
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 class Save(Checkpoint):
@@ -72,20 +81,29 @@ class Ranked(Recorder):
         self.after_validation.append(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_fit_end(self) -> None:
-        weights = [parameter.flatten().tolist() for parameter in self.parameters()]
+        weights = [whole(parameter).flatten().tolist() for parameter in self.parameters()]
         seen = {"used": self.used, "after_validation": self.after_validation, "weights": weights}
         out = Path(self.trainer.default_root_dir) / f"rank{self.trainer.global_rank}.json"
         out.write_text(json.dumps(seen))
 
 
+class Sharded(Ranked):
+    def configure_model(self) -> None:
+        from torch.distributed.fsdp import fully_shard
+
+        fully_shard(self.layer)
+
+
 def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    model = Ranked()
+    model = Sharded() if strategy == "sharded" else Ranked()
     model.missing = 3 if "missing" in folder else VALIDATIONS
     plateau = ReduceOnPlateau(patience=2, factor=0.5, threshold=0.0, restore_best=True, param_groups="a")
     steps: LRSchedule = StepDecay(3, 0.5, interval="step", param_groups="b")
-    run: dict[str, Any] = {}
+    nodes = int(os.environ.get("GROUP_WORLD_SIZE", 1))  # torchrun's
+    shared = ModelParallelStrategy(nodes * int(devices), 1, process_group_backend="gloo")
+    run: dict[str, Any] = {"strategy": shared if strategy == "sharded" else strategy, "num_nodes": nodes}
     if "cooldown" in folder:
         asked = {"param_groups": "b", "checkpoint_before_decay": True}
         steps = CooldownOnPlateau(5, patience=9, threshold=0.0, interval="step", **asked)
@@ -102,7 +120,6 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
         plateau,
         steps,
         *([] if checkpoint and "units" not in folder else [Save()]),
-        strategy=strategy,
         devices=int(devices),
         max_epochs=VALIDATIONS,
         logger=CSVLogger(folder, name="", version="csv"),
@@ -113,4 +130,5 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for fit in " ".join(sys.argv[1:]).split(" , "):
+        main(*fit.split())

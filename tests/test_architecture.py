@@ -41,6 +41,7 @@ LAZY = {
     ("formula/pictures.py", "matplotlib"),
     ("fit/dashboard.py", "tensorboard"),
     ("fit/dashboard.py", "torch"),  # which loads TensorBoard
+    ("fit/shards.py", "torch"),  # public from torch 2.5 on
     ("__main__.py", "jsonargparse"),
     ("__main__.py", "plotext"),
 }

@@ -2,7 +2,8 @@
 
 A training process is killed (SIGKILL) at a random moment, terminated (SIGTERM), raises in ``training_step``, or finds
 the disk full in the middle of a checkpoint; it is started again from its newest readable checkpoint until the run is
-done. A plain run of the tests takes each schedule through one such life. The full harness, at least 200 kills::
+done. A plain run of the tests takes each schedule through one such life. Two ranks that share each tensor live the same
+way, and one of them is ended. The full harness, at least 200 kills and 40 of a rank::
 
     python -m pytest tests/test_faults.py -m long
 """
@@ -27,7 +28,7 @@ from typing import Any
 import pytest
 import torch
 from cases import CASES
-from faults.victim import DONE, ENDED, Job, newest_readable
+from faults.victim import DONE, ENDED, Job, last_written, newest_readable
 from lightning.pytorch.callbacks import ModelCheckpoint
 from models import Recorder, trainer
 
@@ -101,17 +102,20 @@ def live(server: Server, folder: Path, life: Job, dice: random.Random, tally: Co
     passed_over: set[str] = set()
     for attempt in itertools.count(1):
         checkpoint, position, unreadable = newest_readable(checkpoints)
-        truncated = {path.name for path in checkpoints.glob("*.ckpt") if not zipfile.is_zipfile(path)}
+        truncated = {path.name for path in checkpoints.glob("*.ckpt") if not zipfile.is_zipfile(last_written(path))}
         assert set(unreadable) <= truncated
         assert checkpoint is None or checkpoint.name not in truncated
         passed_over.update(unreadable)
-        fault = dice.choices(list(FAULTS), list(FAULTS.values()))[0]
+        # shards are written past the plugin that stands for the disk
+        often = {fault: n for fault, n in FAULTS.items() if "ranks" not in life or fault != "disk full"}
+        fault = dice.choices(list(often), list(often.values()))[0]
         job: Job = {
             **life,
             "folder": str(checkpoints),
             "record": str(folder / f"{attempt}.txt"),
             "checkpoint": checkpoint and str(checkpoint),
             "torn": dice.random() < 0.5,
+            "rank": dice.randrange(life.get("ranks", 1)),
             **plan(fault, dice, seconds),
         }
         code, _ = server.run(job)
@@ -119,6 +123,8 @@ def live(server: Server, folder: Path, life: Job, dice: random.Random, tally: Co
         assert code in (DONE, *ENDINGS[fault]), f"{job} ended with {code}"
         assert [number for number, _ in made] == list(range(position, position + len(made))), job
         assert [used for _, used in made] == expected[position : position + len(made)], job
+        for other in folder.glob(f"{attempt}.txt.*"):
+            assert updates(other)[: len(made)] == made[: len(updates(other))], job
         tally["updates compared"] += len(made)
         if code == DONE:
             assert position + len(made) == len(expected), job
@@ -155,6 +161,32 @@ def test_a_run_goes_on_where_it_was_ended(
         number += 1
     with capsys.disabled():
         print(f"\nfaults (seed {seed}): " + ", ".join(f"{count} {what}" for what, count in sorted(tally.items())))
+
+
+@pytest.mark.parametrize(
+    "full", [False, pytest.param(True, marks=[pytest.mark.long, pytest.mark.timeout(3600)])], ids=["share", "full"]
+)
+def test_sharded_ranks_go_on_where_one_was_ended(
+    full: bool, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    dice, tally = random.Random(seed), Counter[str]()
+    lives = itertools.cycle([("plateau", {"restore_best": True}), ("step", {}), ("cooldown", {}), ("back-off", {})])
+    while tally["SIGKILL"] < (40 if full else 1):
+        name, arguments = next(lives)
+        folder = tmp_path / str(tally["runs"])
+        folder.mkdir()
+        life: Job = {
+            "case": name,
+            "common": {"interval": dice.choice(["epoch", "step"]), **arguments},
+            "accumulate": 1,  # within a window the same folder of shards is written over in place, and may be torn
+            "val_check_interval": 1.0,
+            "ranks": 2,
+        }
+        live(server, folder, life, dice, tally)
+    with capsys.disabled():
+        told = ", ".join(f"{count} {what}" for what, count in sorted(tally.items()))
+        print(f"\nfaults of two sharded ranks (seed {seed}): {told}")
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

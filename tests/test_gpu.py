@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
-from models import Recorder, lrs_of_fit, sgd, trainer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from models import Recorder, lrs_of_fit, saver, sgd, trainer
+from sharded import EPOCHS, fit, plateau
 
-from lightning_lrsched import CosineAnnealing, ExponentialDecay
+from lightning_lrsched import BackOffOnSpike, CosineAnnealing, ExponentialDecay
 
 needs_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 ACCELERATORS = ["cpu", pytest.param("gpu", marks=needs_gpu)]
@@ -113,9 +115,11 @@ def test_a_captured_step_follows_the_schedule(accelerator: str, capture: bool, t
 @pytest.mark.filterwarnings("ignore")  # the strategies' own, about a single process
 @pytest.mark.parametrize(
     ("accelerator", "strategy"),
-    [("cpu", "ddp"), *(pytest.param("gpu", strategy, marks=needs_gpu) for strategy in ("ddp", "fsdp"))],
+    [("cpu", "ddp"), *(pytest.param("gpu", strategy, marks=needs_gpu) for strategy in ("ddp", "fsdp", "deepspeed"))],
 )
 def test_distributed_strategies_train_at_the_same_lrs(accelerator: str, strategy: str, tmp_path: Path) -> None:
+    if strategy == "deepspeed":
+        pytest.importorskip("deepspeed")
     try:
         model = Recorder(sgd)
         used = lrs_of_fit(
@@ -129,3 +133,39 @@ def test_distributed_strategies_train_at_the_same_lrs(accelerator: str, strategy
     finally:
         torch.distributed.destroy_process_group()
     assert used == lrs_of_fit(tmp_path, CosineAnnealing(interval="step"), max_epochs=2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("columns", [False, True], ids=["fully_shard", "tensor parallel"])
+def test_shards_on_a_gpu_come_back_from_host_memory(columns: bool, tmp_path: Path) -> None:
+    """NCCL does not reach into host memory, where the best check is kept. One rank holds each shard, all of it."""
+    sharded: dict[str, Any] = {"columns": columns, "accelerator": "gpu"}
+    try:
+        full = fit(1, tmp_path, plateau(), saver(tmp_path, "on_train_epoch_end"), **sharded)
+        for step in range(2, 2 * EPOCHS, 2):
+            resumed = fit(1, tmp_path, plateau(), checkpoint=tmp_path / f"{step}.ckpt", **sharded)
+            assert resumed["used"] == full["used"][step:]
+            torch.testing.assert_close(resumed["weights"], full["weights"])
+        guards = [BackOffOnSpike("grad_norm", window=99, interval="step") for _ in range(2)]
+        on_gpu = fit(1, tmp_path, guards[0], **sharded)
+        assert on_gpu["used"] == fit(1, tmp_path, guards[1])["used"]
+        assert guards[0].memory.values == pytest.approx(guards[1].memory.values, rel=1e-3)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("strategy", ["fsdp", "deepspeed"])
+@pytest.mark.parametrize("schedule", [plateau(), BackOffOnSpike("grad_norm")], ids=["restore_best", "grad_norm"])
+def test_what_flat_shards_cannot_do_is_refused(strategy: str, schedule: Any, tmp_path: Path) -> None:
+    if strategy == "deepspeed":
+        pytest.importorskip("deepspeed")
+    try:
+        with pytest.raises(MisconfigurationException, match="whose shards do not say which part of the model they are"):
+            trainer(tmp_path, schedule, accelerator="gpu", strategy=strategy, max_epochs=1).fit(Recorder(sgd))
+    finally:
+        torch.distributed.destroy_process_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +20,11 @@ HERE = Path(__file__).parent
 def run(strategy: str, devices: int, folder: Path, *checkpoint: Path) -> list[dict[str, Any]]:
     process = launch(strategy, devices, folder, *checkpoint)
     assert process.returncode == 0, process.stderr[-3000:]
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(devices)]
+    return used_in(folder, devices)
+
+
+def used_in(folder: Path, ranks: int) -> list[dict[str, Any]]:
+    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in range(ranks)]
 
 
 def launch(strategy: str, devices: int, folder: Path, *checkpoint: Path) -> subprocess.CompletedProcess[str]:
@@ -53,6 +58,38 @@ def test_both_ranks_have_the_same_lrs_and_resume_on_one(strategy: str, tmp_path:
     (alone,) = run("auto", 1, tmp_path / "one", tmp_path / "two" / "10.ckpt")
     # two updates an epoch now; the metric of rank 0, at most 1 / 11, goes on improving
     assert alone["used"] == [[0.5**3, 0.5 ** (t // 3)] for t in range(10, 30)]
+
+
+def test_two_nodes_have_the_same_lrs_and_go_on(tmp_path: Path) -> None:
+    """One process each, over loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    torchrun += ["--master-addr=127.0.0.1", f"--master-port={port}"]
+    fits = [str(HERE / "ranks.py")]
+    for strategy in ("ddp", "sharded"):
+        whole, rest = tmp_path / strategy, tmp_path / f"{strategy}-rest"
+        whole.mkdir()
+        rest.mkdir()
+        fits += [strategy, "1", str(whole), ",", strategy, "1", str(rest), str(whole / "10.ckpt"), ","]
+    nodes = [
+        subprocess.Popen(
+            [*torchrun, f"--node-rank={rank}", *fits[:-1]], env=environment(), stderr=subprocess.PIPE, text=True
+        )
+        for rank in (0, 1)
+    ]
+    for node in nodes:
+        _, errors = node.communicate(timeout=200)
+        assert node.returncode == 0, errors[-3000:]
+
+    for strategy in ("ddp", "sharded"):
+        first, second = used_in(tmp_path / strategy, 2)
+        assert first == second
+        assert first["after_validation"] == [0.5**n for n in REDUCTIONS]
+        assert [b for _, b in first["used"]] == [0.5 ** (t // 3) for t in range(20)]
+        for resumed in used_in(tmp_path / f"{strategy}-rest", 2):
+            assert resumed["used"] == first["used"][10:]
+            assert resumed["weights"] == first["weights"]
 
 
 def test_a_checkpoint_of_one_rank_resumes_on_two(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback
 from models import Recorder, saver, trainer
 from torch import Tensor, nn
 
-from lightning_lrsched import ProductSchedule, ReduceOnPlateau, StepDecay
+from lightning_lrsched import BackOffOnSpike, ProductSchedule, ReduceOnPlateau, StepDecay
 
 METRICS = [2.0, 1.0, 1.5, 1.5, 1.5, 1.5, 1.5]  # best at epoch 1; with patience 2, reductions after epochs 3 and 5
 OPTIMIZERS = {
@@ -174,9 +174,18 @@ def test_the_average_comes_back_with_the_weights() -> None:
     assert schedule.memory.best == pytest.approx(0.89)
 
 
-def test_a_strategy_that_shards_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fit = trainer(tmp_path, rewinding(), max_epochs=1)
+@pytest.mark.parametrize(
+    ("schedule", "rule"),
+    [
+        (rewinding(), "ReduceOnPlateau: 'restore_best' must be False"),
+        (BackOffOnSpike("grad_norm"), "BackOffOnSpike: 'watch' must be 'loss'"),
+    ],
+)
+def test_a_strategy_whose_shards_have_no_name_is_refused(
+    schedule: Any, rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = trainer(tmp_path, schedule, max_epochs=1)
     monkeypatch.setattr(type(fit.strategy), "restore_checkpoint_after_setup", True)
-    rule = "ReduceOnPlateau: 'restore_best' must be False under SingleDeviceStrategy, which shards the model."
-    with pytest.raises(MisconfigurationException, match=rule):
+    why = "under SingleDeviceStrategy, whose shards do not say which part of the model they are. Those of "
+    with pytest.raises(MisconfigurationException, match=f"{rule} {why}ModelParallelStrategy, by fully_shard, do."):
         fit.fit(Net())

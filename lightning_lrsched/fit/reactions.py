@@ -9,12 +9,11 @@ from typing import Any, SupportsFloat
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from ..formula.decisions import Decision, Reaction
 from ..formula.memory import Reactive, Watched
-from . import restore
+from . import restore, shards
 from .callbacks import callbacks_of
 from .clock import Clock
 from .dashboard import send_text
@@ -120,7 +119,7 @@ class Reactions:
 
     def _norm(self, optimizer: Optimizer, params: list[Tensor]) -> Reading:
         grads = [param.grad for param in params if param.grad is not None]
-        norm = get_total_norm([grad.coalesce().values() if grad.is_sparse else grad for grad in grads])
+        norm = shards.total_norm([grad.coalesce().values() if grad.is_sparse else grad for grad in grads])
         return Reading(self._trainer, norm, 1.0 / self._scale() if self._unscales(optimizer) else 1.0)
 
     def _unscales(self, optimizer: Optimizer) -> bool:
@@ -167,6 +166,12 @@ class Reactions:
                 self._follow(leaf.reactive.tick(own, left), leaf.reactive, position, own)
 
     # ---- what follows
+
+    def take_shards(self) -> None:
+        """The checkpoint is restored, which holds whole what a rank keeps its own shards of."""
+        for schedule in self._schedules:
+            if schedule.memory.kept is not None:
+                schedule.memory.kept = restore.take(self._trainer, schedule.memory.kept)
 
     def _follow(self, reaction: Reaction | None, schedule: Reactive, position: Position, own: int) -> bool:
         """Do what a schedule has decided at its ``own`` t, and record it; whether it has decided something."""
@@ -216,16 +221,22 @@ def _refuse(schedule: Reactive, owner: Schedule, trainer: Trainer, driven: int) 
         raise refusal(
             schedule, f"{kind} keeps the gradients to itself, so that no update can be skipped. Pass lag=True."
         )
-    if trainer.strategy.restore_checkpoint_after_setup:
-        sharding = f"under {type(trainer.strategy).__name__}, which shards the model"
+    if trainer.strategy.restore_checkpoint_after_setup and not shards.are_named(trainer.lightning_module):
+        why = (
+            f"under {type(trainer.strategy).__name__}, whose shards do not say which part of the model they are. Those"
+            " of ModelParallelStrategy, by fully_shard, do."
+        )
         if schedule.restore_best:
-            raise refusal(schedule, f"'restore_best' must be False {sharding}.")
+            raise refusal(schedule, f"'restore_best' must be False {why}")
         if schedule.watch == "grad_norm":
-            raise refusal(schedule, f"'watch' must be 'loss' {sharding}, and its gradients.")
+            raise refusal(schedule, f"'watch' must be 'loss' {why}")
     for optimizer in trainer.optimizers if schedule.restore_best else ():
         if hasattr(optimizer, "consolidate_state_dict"):
-            kind = type(optimizer).__name__
-            raise refusal(schedule, f"'restore_best' must be False with {kind}, which shards its state.")
+            raise refusal(
+                schedule,
+                f"'restore_best' must be False with {type(optimizer).__name__}, which tells the state of its shard only"
+                " to rank zero. ModelParallelStrategy, by fully_shard, shards it too.",
+            )
 
 
 def _drop(params: Iterable[Tensor], unscales: bool) -> None:

@@ -163,7 +163,8 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
             once, unless it falls into the cooldown.
         restore_best: Put the weights and the optimizers' state of the best check back at each reduction, learning rates
             and other hyperparameters excepted, and the metric's average. Costs a copy of weights and state in host
-            memory, and as much in each checkpoint.
+            memory, and as much in each checkpoint. Of a model that ``fully_shard`` or tensor parallelism has sharded,
+            each rank copies its own shards; a checkpoint holds them whole, for any number of ranks.
         stop_when_exhausted: End the fit when the metric stalls and the LR is ``min_lr`` already, which must be > 0.
             Then a fit that goes on needs ``patience`` more checks to end again. False: such a stall changes nothing.
         check_on_train_epoch_end: Check once when a training epoch ends, not when a validation does: for a metric that
@@ -176,8 +177,8 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
     Raises:
         ValueError: a value breaks its rule.
         MisconfigurationException: after the first epoch with a validation, when the metric was never logged; at the
-            start of a fit, when ``restore_best`` meets a strategy that shards the model, or an optimizer that shards
-            its state.
+            start of a fit, when ``restore_best`` meets shards that do not say which part of the model they are
+            (FSDPStrategy, DeepSpeedStrategy), or a ZeroRedundancyOptimizer.
     """
 
     memory: PlateauMemory

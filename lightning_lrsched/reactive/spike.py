@@ -53,7 +53,8 @@ class BackOffOnSpike(Reactive, LRSchedule):
     Args:
         watch: ``"loss"``: what ``training_step`` returns, or the argument of ``manual_backward``; ``"grad_norm"``: the
             2-norm of the gradients of the optimizer's parameters, before clipping, whenever Lightning steps it (in
-            manual optimization not in a step of torch's optimizer itself).
+            manual optimization not in a step of torch's optimizer itself). Shards of ``fully_shard`` and of tensor
+            parallelism count as the whole gradient.
         threshold: How many times the highest of the last values a spike is, > 1. Where that is not positive it tells
             no spikes: then only values that are not finite are.
         factor: Factor of the LR, in [0, 1).
@@ -75,8 +76,9 @@ class BackOffOnSpike(Reactive, LRSchedule):
     Raises:
         ValueError: a value breaks its rule.
         MisconfigurationException: at the start of a fit in which the schedule drives several optimizers that count
-            their own steps, watches the loss while there are several, or the gradients of a model that is sharded; or
-            DeepSpeed keeps the gradients to itself and there is no ``lag``.
+            their own steps, watches the loss while there are several, or gradients in shards that do not say which part
+            of the model they are (FSDPStrategy, DeepSpeedStrategy); or DeepSpeed keeps the gradients to itself and
+            there is no ``lag``.
 
     Source: none; gradient clipping is that of Pascanu et al., On the Difficulty of Training Recurrent Neural Networks,
     2013.

@@ -1,7 +1,8 @@
 """The training process that the fault harness ends in every way, and the server that forks it.
 
-``python victim.py`` reads one job a line, as JSON, forks a process for it, ends that process when the job says so, and
-answers with its exit code and its seconds. A fork costs milliseconds where a fresh process imports torch for seconds.
+``python victim.py`` reads one job a line, as JSON, forks a process for it, or one for each of its ranks, ends one of
+them when the job says so, and answers with its exit code and the seconds. Where one has ended early the others are
+killed, as torchrun does. A fork costs milliseconds where a fresh process imports torch for seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ from cases import CASES
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from models import Recorder, trainer
 from torch import Tensor
@@ -46,6 +49,8 @@ class Job(TypedDict, total=False):
     after: float
     raise_at: int  # the batch of this process whose training_step raises
     full_at: int  # the checkpoint of this process that finds the disk full
+    ranks: int  # processes that share each tensor; none: one process, which is not sharded
+    rank: int  # the one of them that is ended
 
 
 class PlannedError(Exception):
@@ -104,7 +109,19 @@ class Victim(Recorder):
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         # of the position alone, so that every process finds the same; it improves once
-        self.log("val_loss", torch.tensor(1.0 - 0.5 * (self.trainer.global_step >= 16)))
+        self.log("val_loss", torch.tensor(1.0 - 0.5 * (self.trainer.global_step >= 16)), sync_dist=True)
+
+
+class ShardedVictim(Victim):
+    def configure_model(self) -> None:
+        from torch.distributed.fsdp import fully_shard
+
+        fully_shard(self.layer)
+
+
+def last_written(checkpoint: Path) -> Path:
+    """Its file, or the last file of a folder of shards."""
+    return checkpoint / "meta.pt" if checkpoint.is_dir() else checkpoint
 
 
 def newest_readable(folder: Path) -> tuple[Path | None, int, list[str]]:
@@ -112,7 +129,7 @@ def newest_readable(folder: Path) -> tuple[Path | None, int, list[str]]:
     unreadable = []
     for path in sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
-            return path, torch.load(path, weights_only=True)["global_step"], unreadable
+            return path, torch.load(last_written(path), weights_only=True)["global_step"], unreadable
         except Exception:  # torch raises half a dozen kinds
             unreadable.append(path.name)
     return None, 0, unreadable
@@ -134,6 +151,10 @@ class BatchEnd(ModelCheckpoint):
 
 
 def train(job: Job) -> None:
+    ranks = job.get("ranks", 0)
+    kind = {"plugins": [Disk(job)]}
+    if ranks:
+        kind = {"strategy": ModelParallelStrategy(ranks, 1, process_group_backend="gloo"), "devices": ranks}
     folder, always = job["folder"], {"save_top_k": -1, "save_on_exception": job.get("save_on_exception", False)}
     trainer(
         folder,
@@ -145,8 +166,8 @@ def train(job: Job) -> None:
         accumulate_grad_batches=job["accumulate"],
         val_check_interval=job["val_check_interval"],
         enable_checkpointing=True,
-        plugins=[Disk(job)],
-    ).fit(Victim(job), ckpt_path=job.get("checkpoint"))
+        **kind,
+    ).fit((ShardedVictim if ranks else Victim)(job), ckpt_path=job.get("checkpoint"))
 
 
 def in_child(job: Job) -> int:
@@ -161,6 +182,42 @@ def in_child(job: Job) -> int:
     return DONE
 
 
+def fork(job: Job, rank: int, port: int) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    if "ranks" in job:
+        os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    if rank != job.get("rank", 0):
+        job["raise_at"] = 0
+    if rank:
+        job["record"] += f".{rank}"
+    os._exit(in_child(job))
+
+
+def run(job: Job) -> int:
+    """The exit code: that of the rank to end or, where it is done, of one that is not."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    pids = [fork(job, rank, port) for rank in range(job.get("ranks", 1))]
+    ended = pids.pop(job.get("rank", 0))
+    if signal.sigtimedwait({signal.SIGCHLD}, job.get("after", 60.0)) is None:
+        os.kill(ended, job.get("signal", signal.SIGKILL))
+        signal.sigtimedwait({signal.SIGCHLD}, 60.0)
+    code = exit_code(ended)
+    for pid in pids:
+        if code != DONE:
+            os.kill(pid, signal.SIGKILL)
+        other = exit_code(pid)
+        code = code or other  # DONE is 0
+    signal.sigtimedwait({signal.SIGCHLD}, 0)  # that of the others
+    return code
+
+
+def exit_code(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def serve() -> None:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -171,14 +228,8 @@ def serve() -> None:
     for line in sys.stdin:
         job: Job = json.loads(line)
         start = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            os._exit(in_child(job))
-        if signal.sigtimedwait({signal.SIGCHLD}, job.get("after", 60.0)) is None:
-            os.kill(pid, job.get("signal", signal.SIGKILL))
-            signal.sigtimedwait({signal.SIGCHLD}, 60.0)
-        _, status = os.waitpid(pid, 0)
-        print(json.dumps([os.waitstatus_to_exitcode(status), time.monotonic() - start]), flush=True)
+        code = run(job)
+        print(json.dumps([code, time.monotonic() - start]), flush=True)
 
 
 if __name__ == "__main__":
