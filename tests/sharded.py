@@ -82,7 +82,19 @@ class Late(Net):
 
     def on_train_epoch_start(self) -> None:
         if self.current_epoch == 2:
-            self.trainer.optimizers[0].add_param_group({"params": list(self.layer[0].parameters()), "lr": 0.02})
+            self.join(self.trainer.optimizers[0])
+
+    def join(self, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.add_param_group({"params": list(self.layer[0].parameters()), "lr": 0.02})
+
+
+class Joined(Late):
+    """What goes on later."""
+
+    def configure_optimizers(self) -> Any:
+        optimizer = super().configure_optimizers()
+        self.join(optimizer)
+        return optimizer
 
 
 class Manual(Net):
@@ -158,7 +170,10 @@ def fits(ranks: int, folder: Path) -> dict[str, Any]:
         seen[name] = fit(ranks, folder, case.make(interval="step", **of_each_rank))
     saves = saver(folder / "manual", "on_train_epoch_end")
     seen["manual"] = fit(ranks, folder, StepDecay(2, 0.5, interval="step"), saves, kind=Manual)
-    seen["late"] = fit(ranks, folder, CosineAnnealing(interval="step"), kind=Late)
+    saves = saver(folder / "late", "on_train_epoch_end")
+    seen["late"] = fit(ranks, folder, CosineAnnealing(interval="step"), saves, kind=Late)
+    checkpoint = folder / "late" / "8.ckpt"
+    seen["joined"] = fit(ranks, folder, CosineAnnealing(interval="step"), kind=Joined, checkpoint=checkpoint)
     for columns in (False, True):
         guard = BackOffOnSpike("grad_norm", hold=2, recovery=2, window=8, interval="step")
         name = "columns, " if columns else ""

@@ -189,3 +189,13 @@ def test_a_strategy_whose_shards_have_no_name_is_refused(
     why = "under SingleDeviceStrategy, whose shards do not say which part of the model they are. Those of "
     with pytest.raises(MisconfigurationException, match=f"{rule} {why}ModelParallelStrategy, by fully_shard, do."):
         fit.fit(Net())
+
+
+def test_an_optimizer_that_shards_its_state_is_refused(tmp_path: Path) -> None:
+    class Zero(torch.optim.SGD):
+        def consolidate_state_dict(self, to: int = 0) -> None:
+            """As ZeroRedundancyOptimizer has it."""
+
+    rule = "'restore_best' must be False with Zero, which tells the state of its shard only to rank zero."
+    with pytest.raises(MisconfigurationException, match=rule):
+        trainer(tmp_path, rewinding(), max_epochs=1).fit(Net(lambda params: Zero(params, lr=0.1)))

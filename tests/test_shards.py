@@ -78,6 +78,13 @@ def test_a_sharded_checkpoint_resumes_on_two_ranks(step: int, rank: int, seen: S
     assert same(resumed["weights"], full["weights"])
 
 
+def test_a_late_group_resumes(seen: Seen) -> None:
+    for each in (seen.alone, *seen.ranks):
+        assert each["joined"]["used"] == each["late"]["used"][8:]
+        assert same(each["joined"]["weights"], each["late"]["weights"])
+    assert seen.alone["late"]["used"][4] == [pytest.approx(0.1 * (1 + 0.5) / 2), 0.02]  # at 60 degrees of 12 updates
+
+
 @pytest.mark.parametrize("step", range(2, 2 * EPOCHS, 2))
 def test_a_checkpoint_of_one_process_resumes_on_two_ranks(step: int, seen: Seen) -> None:
     for rank in seen.ranks:

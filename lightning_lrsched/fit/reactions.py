@@ -221,7 +221,7 @@ def _refuse(schedule: Reactive, owner: Schedule, trainer: Trainer, driven: int) 
         raise refusal(
             schedule, f"{kind} keeps the gradients to itself, so that no update can be skipped. Pass lag=True."
         )
-    if trainer.strategy.restore_checkpoint_after_setup and not shards.are_named(trainer.lightning_module):
+    if trainer.strategy.restore_checkpoint_after_setup and not shards.known(trainer.lightning_module):
         why = (
             f"under {type(trainer.strategy).__name__}, whose shards do not say which part of the model they are. Those"
             " of ModelParallelStrategy, by fully_shard, do."

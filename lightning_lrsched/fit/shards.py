@@ -15,8 +15,8 @@ def is_shard(held: Any) -> bool:
     return hasattr(held, "full_tensor")
 
 
-def are_named(module: Module) -> bool:
-    """Whether shards say of what they are one: DTensors do, FSDP's and DeepSpeed's flat tensors do not."""
+def known(module: Module) -> bool:
+    """Whether shards say which part of the model they are: DTensors do, FSDP's and DeepSpeed's flat tensors do not."""
     return any(is_shard(parameter) for parameter in module.parameters())
 
 
