@@ -79,8 +79,7 @@ class Fit:
         schedule.changes.clear()
         self.values.publish()
         if self._reactions is not None:
-            self._reactions.take_shards()
-            self._reactions.start_clock()
+            self._reactions.start()
         if all(fit.started for fit in self._company):
             open_dashboard(trainer, [fit.schedule for fit in self._company if fit.schedule.log_lr])
 

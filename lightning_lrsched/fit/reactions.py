@@ -60,6 +60,13 @@ class Reactions:
         each = [self._values.placed.active(position) for position in positions]
         return {leaf: min(one[leaf] for one in each) for leaf in each[0] if all(leaf in one for one in each)}
 
+    def start(self) -> None:
+        """The checkpoint is restored, which holds whole what a rank keeps its own shards of."""
+        for schedule in self._schedules:
+            if schedule.memory.kept is not None:
+                schedule.memory.kept = restore.take(self._trainer, schedule.memory.kept)
+        self.start_clock()
+
     def move(self, ratio: float) -> None:
         """The pace has changed: what is remembered of the curve lies elsewhere."""
         for leaf in self._values.placed.leaves():
@@ -166,12 +173,6 @@ class Reactions:
                 self._follow(leaf.reactive.tick(own, left), leaf.reactive, position, own)
 
     # ---- what follows
-
-    def take_shards(self) -> None:
-        """The checkpoint is restored, which holds whole what a rank keeps its own shards of."""
-        for schedule in self._schedules:
-            if schedule.memory.kept is not None:
-                schedule.memory.kept = restore.take(self._trainer, schedule.memory.kept)
 
     def _follow(self, reaction: Reaction | None, schedule: Reactive, position: Position, own: int) -> bool:
         """Do what a schedule has decided at its ``own`` t, and record it; whether it has decided something."""
