@@ -141,8 +141,7 @@ class LRCallback(Callback, metaclass=Signed):
 
     def __getstate__(self) -> dict[str, Any]:
         # Lightning hangs the module's log methods on every callback
-        own = {k: v for k, v in vars(self).items() if k not in ("log", "log_dict")}
-        return own | {"fit": None, "trained_by": None}
+        return {k: v for k, v in vars(self).items() if k not in ("log", "log_dict")} | {"fit": None, "trained_by": None}
 
     @cached_property  # the Trainer asks for it at every hook
     def state_key(self) -> str:
