@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -27,6 +28,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*`log_every_n_steps`"),
     pytest.mark.filterwarnings("ignore:Trying to infer the `batch_size`"),
 ]
+
+
+finder_hands_on = pytest.mark.skipif(
+    lightning.__version__.startswith(("2.5.0", "2.5.1", "2.5.2", "2.5.3")),
+    reason="the LearningRateFinder of this Lightning is refused",
+)
 
 
 class Tunable(Recorder):
@@ -76,6 +83,7 @@ def test_weight_averaging_leaves_the_lr_alone(tmp_path: Path) -> None:
     assert model.used == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
 
 
+@finder_hands_on
 @pytest.mark.parametrize("order", [1, -1])
 def test_lr_finder_before_or_after_the_schedule(order: int, tmp_path: Path, recwarn: Any) -> None:
     finder = LearningRateFinder(num_training_steps=30, early_stop_threshold=None)
@@ -86,6 +94,16 @@ def test_lr_finder_before_or_after_the_schedule(order: int, tmp_path: Path, recw
     assert not [w for w in recwarn if "changed since" in str(w.message)]
 
 
+@pytest.mark.parametrize("version", ["2.5.0", "2.5.1.post0", "2.5.2", "2.5.3"])
+def test_the_lr_finder_of_an_old_lightning_is_refused(version: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """Before 2.5.4 the optimizer had, after the search, the LR from before it."""
+    monkeypatch.setattr(lightning, "__version__", version)
+    fit = trainer(tmp_path, LearningRateFinder(num_training_steps=5), StepDecay(1), max_epochs=1)
+    with pytest.raises(MisconfigurationException, match=rf"StepDecay: the LearningRateFinder of lightning {version} "):
+        fit.fit(Tunable(batches=8))
+
+
+@finder_hands_on
 def test_lr_finder_that_searches_again_at_an_epoch(tmp_path: Path) -> None:
     """The subclass of Lightning's documentation: base = the new suggestion and t = 0, also after a resume."""
     suggestions: list[float] = []
@@ -244,6 +262,7 @@ def test_two_schedules_that_split_an_optimizer_find_the_configured_lrs(tmp_path:
     assert model.used == [[1.0, 1.0]]
 
 
+@finder_hands_on
 def test_the_finders_suggestion_wins_over_a_scheduler_that_is_taken_off(tmp_path: Path) -> None:
     def step(optimizer: Any) -> list[Any]:
         return [torch.optim.lr_scheduler.StepLR(optimizer, 1)]
@@ -281,6 +300,7 @@ class SearchesAtEpoch2(LearningRateFinder):
                 trainer.optimizers[0].param_groups[0]["lr"] = self.finds
 
 
+@finder_hands_on
 def test_a_search_in_mid_run_leaves_the_rest_of_the_run_to_an_open_schedule(tmp_path: Path) -> None:
     model = Tunable(batches=1)
     fit = trainer(tmp_path, SearchesAtEpoch2(), CosineAnnealing(), max_epochs=4)
@@ -289,6 +309,7 @@ def test_a_search_in_mid_run_leaves_the_rest_of_the_run_to_an_open_schedule(tmp_
     assert fit.optimizers[0].param_groups[0]["lr"] == 0.0
 
 
+@finder_hands_on
 def test_a_search_in_mid_run_empties_a_plateaus_memory(tmp_path: Path) -> None:
     class Validated(Tunable):
         def val_dataloader(self) -> Any:
@@ -299,6 +320,7 @@ def test_a_search_in_mid_run_empties_a_plateaus_memory(tmp_path: Path) -> None:
     assert model.used == [1.0, 1.0, 0.02, 0.02, 0.01]
 
 
+@finder_hands_on
 @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create the checkpoint")
 def test_another_schedule_goes_on_from_the_search_of_before(tmp_path: Path) -> None:
     model, resumed = Tunable(batches=1), Tunable(batches=1)
@@ -310,6 +332,7 @@ def test_another_schedule_goes_on_from_the_search_of_before(tmp_path: Path) -> N
     assert resumed.used == [0.01, 0.005]
 
 
+@finder_hands_on
 def test_a_search_that_finds_nothing_changes_nothing(tmp_path: Path) -> None:
     finder = SearchesAtEpoch2()
     finder.finds = None
@@ -345,6 +368,7 @@ class FindsForAll(SearchesAtEpoch2):
                 group["lr"] = self.finds
 
 
+@finder_hands_on
 def test_a_search_in_mid_run_gives_its_lr_to_a_late_group_too(tmp_path: Path) -> None:
     class Grows(Tunable):
         """A second group comes at the start of epoch 1."""
@@ -359,6 +383,7 @@ def test_a_search_in_mid_run_gives_its_lr_to_a_late_group_too(tmp_path: Path) ->
     assert model.used == [1.0, [0.5, 0.5], [0.02, 0.02], [0.01, 0.01]]
 
 
+@finder_hands_on
 def test_a_search_in_mid_run_that_falls_under_the_floor_is_refused(tmp_path: Path) -> None:
     model = Tunable(batches=1)
     with pytest.raises(MisconfigurationException, match=r"'eta_min' must not lie above the base LR .*, got 0\.05, but"):

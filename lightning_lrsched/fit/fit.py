@@ -273,6 +273,7 @@ def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
         return
     refuse_shared_memory(reactive_in(schedules))
     claims = claim(schedules, trainer.optimizers)
+    rivals.refuse_old_finder(schedules[0], trainer)
     rivals.take_off(list(zip(schedules, claims, strict=True)), trainer)
     company: list[Fit] = []
     told: set[str] = set()

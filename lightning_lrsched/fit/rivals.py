@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -130,6 +131,20 @@ def undo_edits(schedule: Schedule, values: Values, told: bool) -> bool:
 
 
 # ---- LR finders
+
+
+def refuse_old_finder(owner: object, trainer: Trainer) -> None:
+    """Before Lightning 2.5.4 a LearningRateFinder puts back, after its search, the LR from before it."""
+    classes = (cls for callback in callbacks_of(trainer) for cls in type(callback).__mro__)
+    for finder in (cls for cls in classes if cls.__name__ == "LearningRateFinder"):
+        package = finder.__module__.partition(".")[0]
+        version = sys.modules[package].__version__
+        if version.startswith(("2.5.0", "2.5.1", "2.5.2", "2.5.3")):
+            raise refusal(
+                owner,
+                f"the LearningRateFinder of {package} {version} does not hand on to the optimizer what it has found."
+                " Install version 2.5.4 or newer, or search before the fit, by Tuner(trainer).lr_find(model).",
+            )
 
 
 def found(trainer: Trainer) -> list[Any]:
