@@ -1,5 +1,6 @@
 """Learning-rate schedules as Lightning callbacks: ``Trainer(callbacks=[CosineAnnealing(interval="step")])``."""
 
+from .fit import lightning as _lightning  # noqa: F401 (first, for it looks at what is imported by now)
 from .look.bounds import cyclical_bounds, plot_bounds
 from .look.fits import plot_schedules, preview_fit
 from .reactive.cooldown import CooldownOnPlateau

@@ -15,10 +15,9 @@ from itertools import pairwise, takewhile
 from string import ascii_lowercase
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
 import lightning_lrsched
 
+from .fit.lightning import MisconfigurationException
 from .formula.arguments import parameters
 from .formula.decisions import title
 from .formula.pictures import Curve, draw

@@ -10,7 +10,7 @@ from functools import cached_property, wraps
 from numbers import Integral
 from typing import Any, ClassVar, cast
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 from typing_extensions import Self
@@ -19,6 +19,7 @@ from .fit.callbacks import callbacks_of, is_a
 from .fit.changes import Change, Words
 from .fit.fit import Fit, begin
 from .fit.history import Record
+from .fit.lightning import Callback
 from .fit.ownership import refusal
 from .fit.protocol import Placed
 from .fit.shards import whole

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
+from .fit.lightning import MisconfigurationException
 from .fit.ownership import refusal
 from .formula import checks
 from .formula.durations import parse

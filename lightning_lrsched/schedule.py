@@ -8,10 +8,10 @@ from html import escape
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast, get_args, overload
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from typing_extensions import Never, Unpack
 
 from .callback import LRCallback
+from .fit.lightning import MisconfigurationException
 from .formula import checks
 from .formula.arguments import refuse_unknown
 from .formula.curves import Line, Moment, Ramp, ramp, recurring

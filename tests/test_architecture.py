@@ -30,7 +30,7 @@ FLOORS = (
 )
 FORMULAS = [file for file in TREES if file.startswith(("formula/", "schedules/"))]
 SCHEDULES = [file for file in TREES if file.startswith(("reactive/", "schedule.py", "placed.py", "measure.py"))]
-MESSAGES = {"MisconfigurationException", "rank_zero_info", "rank_zero_warn"}
+MESSAGES = {"rank_zero_info", "rank_zero_warn"}
 PRIVATE = {  # of Lightning's and torch's, for want of a public name
     ("fit/logbook.py", "_batches_that_stepped"),
     ("fit/reactions.py", "_step_supports_amp_scaling"),
@@ -45,6 +45,7 @@ LAZY = {
     ("__main__.py", "jsonargparse"),
     ("__main__.py", "plotext"),
 }
+FOR_TYPES = {("fit/callbacks.py", "Callback"), ("look/fits.py", "Callback")}
 MOST_LINES_OF_A_CLASS, MOST_LINES_OF_A_FILE = 200, 300  # of code: no blank lines, comments and docstrings
 
 
@@ -152,6 +153,13 @@ def test_schedules_and_groups_know_of_lightning_only_how_to_speak(file: str) -> 
 @pytest.mark.parametrize("file", SCHEDULES)
 def test_schedules_know_no_torch(file: str) -> None:
     assert "torch" not in {root(module) for module, _ in imports(TREES[file])}
+
+
+def test_one_file_says_which_of_the_two_packages_is_meant() -> None:
+    foreign = [(file, *each) for file, tree in TREES.items() for each in imports(tree) if is_foreign(each[0])]
+    decided = ("Callback", "MisconfigurationException")
+    used = {(file, name) for file, module, name in foreign if "_lightning" in module or name in decided}
+    assert {file for file, _ in used - FOR_TYPES} == {"fit/lightning.py"}
 
 
 def test_only_the_callback_knows_hooks() -> None:

@@ -336,27 +336,6 @@ def test_a_fit_without_updates(nothing: Any, tmp_path: Any) -> None:
     assert preview_fit(trainer(tmp_path, StepDecay(1), **nothing), Recorder()) == {}
 
 
-def test_a_trainer_of_the_package_pytorch_lightning(tmp_path: Any) -> None:
-    other = pytest.importorskip("pytorch_lightning")
-
-    class Model(other.LightningModule):  # type: ignore[misc]
-        train_dataloader = Recorder.train_dataloader
-        batches = 7
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = torch.nn.Linear(2, 1)
-
-        def training_step(self, batch: Any, batch_idx: int) -> Any:
-            return self.layer(batch).sum()
-
-        def configure_optimizers(self) -> Any:
-            return torch.optim.SGD(self.parameters(), lr=1.0)
-
-    fit = other.Trainer(accelerator="cpu", max_epochs=2, logger=False, callbacks=[StepDecay(1, 0.5)])
-    assert preview_fit(fit, Model()) == {"lr-SGD": [1.0] * 7 + [0.5] * 7}
-
-
 def test_spawned_processes_are_refused(tmp_path: Any) -> None:
     fit = trainer(tmp_path, StepDecay(1), max_epochs=2, strategy="ddp_spawn", devices=2)
     with pytest.raises(MisconfigurationException, match=r"preview_fit: a strategy that spawns .* with 'ddp'"):

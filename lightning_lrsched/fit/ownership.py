@@ -8,13 +8,13 @@ from itertools import combinations, product
 from numbers import Real
 from typing import Protocol
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..formula.decisions import title
 from .groups import DrivenGroups, Selection, matches
+from .lightning import MisconfigurationException
 from .numbers import Group, names, read, where
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers.logger import DummyLogger
@@ -19,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import _TunerExitException
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from ..fit.callbacks import callbacks_of, is_a
+from ..fit.lightning import MisconfigurationException
 from ..fit.logbook import group_names
 from ..fit.numbers import read
 from ..fit.position import run_of
