@@ -51,7 +51,8 @@ def test_types_are_for_users_too() -> None:
 
 def test_recipes_and_development_are_extras() -> None:
     needed = [need for need in requires("lightning-lrsched") or [] if "extra ==" not in need]
-    assert sorted(need.split(">=")[0] for need in needed) == ["lightning", "tensorboard", "torch", "typing-extensions"]
+    names = ["lightning", "pytorch-lightning", "tensorboard", "torch", "typing-extensions"]
+    assert sorted(need.split(">=")[0] for need in needed) == names
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -56,5 +56,6 @@ def test_the_requirements_are_those_of_the_package() -> None:
 
 def test_modules_that_the_text_runs_exist() -> None:
     for module in re.findall(r"python -m ([\w.]+)", README):
-        path = ROOT / module.replace(".", "/")
+        root = Path(lightning_lrsched.__file__).parents[1] if module.startswith("lightning_lrsched") else ROOT
+        path = root / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
