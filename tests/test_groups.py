@@ -260,7 +260,7 @@ def test_tensor_lrs_are_not_read_back_in_the_hot_path(tmp_path: Path, monkeypatc
     assert read == []
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore:Guards may run slower on Python 3.13.0")
 def test_a_compiled_step_recompiles_at_most_once_over_1000_lrs() -> None:
     from torch._dynamo.testing import CompileCounter
 
