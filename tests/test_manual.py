@@ -180,6 +180,7 @@ def test_a_count_that_the_others_leave_no_choice_about_is_taken(tmp_path: Path) 
     assert model.used_by["D"][0] == 0.5 / 2**18
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True to a scalar")  # LBFGS of torch 2.8
 def test_lbfgs_with_several_updates_a_batch(tmp_path: Path) -> None:
     used: list[float] = []
 
