@@ -154,7 +154,7 @@ def test_without_a_state_the_position_is_the_trainers(first: Any, tmp_path: Path
     fit = trainer(tmp_path, ExponentialDecay(gamma=0.5, interval="step"), max_epochs=2)
     fit.fit(model, ckpt_path=tmp_path / "3.ckpt")
     assert model.used == [0.125, 0.0625, 0.03125]
-    assert [r.message for r in caplog.records if "ExponentialDecay" in r.message] == [
+    assert [r.message for r in caplog.records if "the checkpoint has no state" in r.message] == [
         "ExponentialDecay: the checkpoint has no state of it; it goes on at the Trainer's position, epoch 1, step 3."
     ]
 

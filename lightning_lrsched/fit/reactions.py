@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsFloat
 
-import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
@@ -24,15 +23,6 @@ from .ownership import refusal
 from .protocol import Position, Schedule
 from .readings import Reading
 from .values import Values
-
-try:
-    from torch.nn.utils import get_total_norm
-except ImportError:  # before torch 2.6
-
-    def get_total_norm(tensors: Sequence[Tensor]) -> Tensor:  # type: ignore[misc]
-        norms = [torch.linalg.vector_norm(tensor) for tensor in tensors] or [torch.tensor(0.0)]
-        total: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
-        return total
 
 
 class Reactions:

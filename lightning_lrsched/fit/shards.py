@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Module
-from torch.nn.utils import get_total_norm
+
+try:
+    from torch.nn.utils import get_total_norm
+except ImportError:  # before torch 2.6
+
+    def get_total_norm(tensors: Sequence[Tensor]) -> Tensor:  # type: ignore[misc]
+        norms = [torch.linalg.vector_norm(tensor) for tensor in tensors] or [torch.tensor(0.0)]
+        total: Tensor = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
+        return total
 
 
 def is_shard(held: Any) -> bool:
