@@ -129,7 +129,7 @@ class LRCallback(Callback, metaclass=Signed):
     def twin(self) -> Self:
         """A copy that shares the memory."""
         twin = object.__new__(type(self))
-        vars(twin).update(self.__getstate__())
+        vars(twin).update(self._own())
         return twin
 
     def __copy__(self) -> Self:
@@ -140,9 +140,20 @@ class LRCallback(Callback, metaclass=Signed):
     def __repr__(self) -> str:
         return constructor_call(self)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _own(self) -> dict[str, Any]:
         # Lightning hangs the module's log methods on every callback
         return {k: v for k, v in vars(self).items() if k not in ("log", "log_dict")} | {"fit": None, "trained_by": None}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """In primitives: who loads a pickle with ``weights_only`` has to allow the classes of the schedules only."""
+        state = self._own() | {"changes": {}, "record": self.record.state(), "journal": [*map(tuple, self.journal)]}
+        return state | {"memory": dict(vars(self.memory))} if isinstance(self, Reactive) else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        journal = [Decision(*decision) for decision in state["journal"]]
+        vars(self).update(state | {"record": Record.of(state["record"]), "journal": journal})
+        if isinstance(self, Reactive):
+            self.memory = self.memory_type(**state["memory"])
 
     @cached_property  # the Trainer asks for it at every hook
     def state_key(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from cases import CASES
+from cases import CASES, reciprocal
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from models import Recorder, saver, trainer
 from torch.utils.data import DataLoader, IterableDataset
@@ -200,11 +200,18 @@ def test_one_instance_serves_trainers_and_models_of_different_size(case: Any, tm
     assert run(schedule) == first == run(case.make(interval="step"))
 
 
+# what torch.load has to be allowed, besides a function of the user's own
+PUBLIC = [value for value in vars(lightning_lrsched).values() if isinstance(value, type)]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_schedules_pickle_copy_and_print_themselves_fitted_or_not(case: Any, tmp_path: Path) -> None:
     schedule = case.make(interval="step")
     for _ in range(2):
-        for twin in (copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):
+        torch.save(schedule, tmp_path / "pickled")
+        with torch.serialization.safe_globals([*PUBLIC, reciprocal]):
+            safe = torch.load(tmp_path / "pickled", weights_only=True)
+        for twin in (copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule)), safe):
             assert repr(twin) == repr(schedule)
             assert twin.state_dict() == schedule.state_dict()
         assert len(pickle.dumps(schedule)) < 3000  # no model comes along

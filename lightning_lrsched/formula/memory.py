@@ -49,6 +49,7 @@ class Reactive(ABC):
     #: the fields of the memory that are a ``t``
     places: ClassVar[tuple[str, ...]] = ()
 
+    memory_type: ClassVar[type[Memory]]
     memory: Memory
 
     def forget(self) -> None:

@@ -83,6 +83,7 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
     places = ("began",)
     tells_time = True
 
+    memory_type = CooldownMemory
     memory: CooldownMemory
 
     def __init__(

@@ -181,6 +181,7 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
             (FSDPStrategy, DeepSpeedStrategy), or a ZeroRedundancyOptimizer.
     """
 
+    memory_type = PlateauMemory
     memory: PlateauMemory
 
     def __init__(

@@ -90,6 +90,7 @@ class BackOffOnSpike(Reactive, LRSchedule):
     meaning = ("watch",)
     places = ("spiked",)
 
+    memory_type = SpikeMemory
     memory: SpikeMemory
 
     def __init__(
