@@ -1,19 +1,21 @@
-"""TensorBoard as a dashboard: LR and loss on one page, planned curves under the actual ones, and texts."""
+"""TensorBoard as a dashboard: LR and loss on one page, planned curves under the actual ones; texts for any logger."""
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from itertools import chain, count
-from typing import Any
+from typing import Any, cast
 
 from lightning.fabric.utilities.cloud_io import get_filesystem
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from ..formula.decisions import title
+from .callbacks import is_a
 from .logbook import logged_step, tag
 from .ownership import hyperparameters
 from .plan import Plan, Point
@@ -21,10 +23,19 @@ from .protocol import Schedule
 from .values import Values
 
 
-def send_text(trainer: Trainer, tag: str, text: str) -> None:
-    """To each logger that can show text."""
+def send_text(trainer: Trainer, tag: str, texts: Sequence[str]) -> None:
+    """To each logger that can show text: the last one where they add up, and all where the next takes its place."""
+    step = logged_step(trainer)
     for add_text in _those_that_can(trainer, "add_text"):
-        add_text(tag, text, logged_step(trainer))
+        add_text(tag, texts[-1], step)
+    for logger in cast("list[Any]", trainer.loggers):
+        if is_a(logger, "CometLogger"):
+            logger.experiment.log_text(texts[-1], step=step, metadata={"tag": tag})
+        elif is_a(logger, "MLFlowLogger"):
+            # it cannot fetch a file whose name has quotes
+            logger.experiment.log_text(logger.run_id, "\n".join(texts), re.sub(r"[^\w/]+", "-", tag) + ".txt")
+        elif is_a(logger, "WandbLogger"):
+            logger.log_text(tag, columns=["text"], data=[[text] for text in texts], step=step)
 
 
 def open_dashboard(trainer: Trainer, begun: Sequence[Schedule]) -> None:
@@ -35,11 +46,14 @@ def open_dashboard(trainer: Trainer, begun: Sequence[Schedule]) -> None:
     for add_custom_scalars in _those_that_can(trainer, "add_custom_scalars"):
         add_custom_scalars(_layout(keys))
     for schedule in begun:
-        send_text(trainer, f"{schedule.state_key}/call", f"`{schedule!r}`")
+        send_text(trainer, f"{schedule.state_key}/call", [f"`{schedule!r}`"])
 
 
 def show_plans(trainer: Trainer, begun: Sequence[tuple[Schedule, Values]]) -> None:
-    """Write the curves to come, as a run of TensorBoard's own beside the fit's: each in the chart of the actual one."""
+    """Write the curves to come, as a run of TensorBoard's own beside the fit's: each in the chart of the actual one.
+
+    Other loggers get none: there a chart shows the runs of people, and points ahead of the fit would be a metric.
+    """
     folders: list[Any] = [get_logdir() for get_logdir in _those_that_can(trainer, "get_logdir")]
     if not folders or not trainer.is_global_zero:
         return

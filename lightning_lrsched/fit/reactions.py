@@ -196,7 +196,7 @@ class Reactions:
         owner.journal.append(decision)
         rank_zero_info(f"{type(schedule).__name__}: {decision}.")
         if owner.log_lr:
-            send_text(trainer, f"{owner.state_key}/journal", str(decision))
+            send_text(trainer, f"{owner.state_key}/journal", [*map(str, owner.journal)])
         return True
 
     def restore(self) -> None:
