@@ -36,7 +36,41 @@ FORMAT = 1  # of what a checkpoint keeps
 _NO_CURVE = ("log_lr", "prog_bar", "replace_scheduler", "checkpoint_before_decay")
 
 
-class LRCallback(Callback, metaclass=Signed):
+class Copied(Callback):
+    """A callback that is copied and pickled without the fit that it is in."""
+
+    record: Record
+    journal: list[Decision]
+
+    def twin(self) -> Self:
+        """A copy that shares the memory."""
+        twin = object.__new__(type(self))
+        vars(twin).update(self._own())
+        return twin
+
+    def __copy__(self) -> Self:
+        twin = self.twin()
+        vars(twin).update({k: deepcopy(v) for k, v in vars(self).items() if k in ("record", "journal", "memory")})
+        return twin
+
+    def _own(self) -> dict[str, Any]:
+        # Lightning hangs the module's log methods on every callback
+        own = {k: v for k, v in vars(self).items() if k not in ("log", "log_dict")}
+        return own | {"fit": None, "trained_by": None}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """In primitives: who loads a pickle with ``weights_only`` has to allow the classes of the schedules only."""
+        state = self._own() | {"changes": {}, "record": self.record.state(), "journal": [*map(tuple, self.journal)]}
+        return state | {"memory": dict(vars(self.memory))} if isinstance(self, Reactive) else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        journal = [Decision(*decision) for decision in state["journal"]]
+        vars(self).update(state | {"record": Record.of(state["record"]), "journal": journal})
+        if isinstance(self, Reactive):
+            self.memory = self.memory_type(**state["memory"])
+
+
+class LRCallback(Copied, metaclass=Signed):
     """A callback that owns a hyperparameter of some parameter groups and asks a subclass what it should be."""
 
     momentum: tuple[float, float] | None = None
@@ -126,34 +160,8 @@ class LRCallback(Callback, metaclass=Signed):
 
     # ---- identity and state
 
-    def twin(self) -> Self:
-        """A copy that shares the memory."""
-        twin = object.__new__(type(self))
-        vars(twin).update(self._own())
-        return twin
-
-    def __copy__(self) -> Self:
-        twin = self.twin()
-        vars(twin).update({k: deepcopy(v) for k, v in vars(self).items() if k in ("record", "journal", "memory")})
-        return twin
-
     def __repr__(self) -> str:
         return constructor_call(self)
-
-    def _own(self) -> dict[str, Any]:
-        # Lightning hangs the module's log methods on every callback
-        return {k: v for k, v in vars(self).items() if k not in ("log", "log_dict")} | {"fit": None, "trained_by": None}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """In primitives: who loads a pickle with ``weights_only`` has to allow the classes of the schedules only."""
-        state = self._own() | {"changes": {}, "record": self.record.state(), "journal": [*map(tuple, self.journal)]}
-        return state | {"memory": dict(vars(self.memory))} if isinstance(self, Reactive) else state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        journal = [Decision(*decision) for decision in state["journal"]]
-        vars(self).update(state | {"record": Record.of(state["record"]), "journal": journal})
-        if isinstance(self, Reactive):
-            self.memory = self.memory_type(**state["memory"])
 
     @cached_property  # the Trainer asks for it at every hook
     def state_key(self) -> str:
