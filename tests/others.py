@@ -110,6 +110,7 @@ def scvi_tools(run: dict[str, Any]) -> None:
     cells.obsm["proteins"] = counts[:, :3]
     TOTALVI.setup_anndata(cells, batch_key="batch", protein_expression_obsm_key="proteins")
     model = TOTALVI(cells, n_latent=4, n_hidden=8)
+    run = {k: v for k, v in run.items() if k != "logger"}  # it adds a LearningRateMonitor, which needs one
     model.train(3, lr=1e-3, batch_size=4, train_size=0.5, **run)
 
 
