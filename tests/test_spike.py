@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -373,3 +375,9 @@ def test_a_strategy_that_keeps_the_gradients_is_refused_without_a_lag(watch: Any
         lrs(tmp_path, guard(watch=watch), Plays({}), **run)
     late = lrs(tmp_path, guard(watch=watch, lag=True), Plays({4: 9.0}, steep=True), **run)
     assert late == [1.0] * 5 + BACK + [1.0] * 2
+
+
+def test_a_copy_of_a_guard_with_a_lag_holds_the_number_itself(tmp_path: Path) -> None:
+    schedule = guard(lag=True)
+    lrs(tmp_path, schedule, Plays({11: 2.5}))
+    assert copy(schedule).memory.late == pickle.loads(pickle.dumps(schedule)).memory.late == 2.5

@@ -32,3 +32,6 @@ class Reading:
         if self._arrived is not None:
             self._arrived.synchronize()
         return self._number.item() * self._factor
+
+    def __reduce__(self) -> tuple[type[float], tuple[float]]:
+        return float, (float(self),)  # a copy is the number itself

@@ -74,6 +74,7 @@ class GreedyLR(PlateauDetector, LRSchedule):
     ``rise_cooldown``. Its bounds are LRs, ``min_lr`` and ``max_lr``; here they are ratios, so that groups keep theirs.
     """
 
+    memory_type = GreedyMemory
     memory: GreedyMemory
 
     def __init__(
