@@ -1,20 +1,21 @@
 """Every schedule against a constant LR on the handwritten digits, and what is said of schedules put to the test.
 
-    python -m recipes.compare                         # tables, claims, a picture: about 7 minutes on two cores
-    python -m recipes.compare --seeds 2 --epochs 5    # a quick look
+    python -m recipes.compare                                  # tables, claims, a picture
+    python -m recipes.compare --logdir lightning_logs/<run>    # goes on where that was cut off
+    python -m recipes.compare --seeds 2 --epochs 5             # a quick look
 
 Data and network: those of recipes/mlp.py, with one hidden layer of 128 units, BatchNorm, dropout 0.2 and He's
-initialisation; each seed has a split of its own. The base LR of each optimizer is the best of a grid for the *constant*
-LR, on seeds of their own, by the loss of validation; all schedules start from it.
+initialisation; each seed has a split of its own. Each optimizer's every schedule, the constant LR too, trains at the
+best LR of its own: of a ladder of factors of 3, by the validation loss on seeds of their own.
 
-Tables: validation accuracy and loss after the last epoch, the first epoch with 95 % validation accuracy, and the test
-accuracy, as medians with their range. The schedule with the best median accuracy of validation is marked; no figure of
-the test decides anything.
+Tables: medians over the seeds with their range, after the last epoch; `minus constant` is the validation loss less that
+of the constant LR on the same seed, `better` the seeds on which it is lower. No figure of the test decides anything.
 
-Claims: two settings train the same 10 seeds. A claim "holds" when its side is better on at least 9 of the 10, and does
-not, the reverse does, when it is worse on as many: by chance alone one of the two comes up once in 47 claims (the exact
-sign test, two-sided at 5 %). Anything between is undecided. A run that diverged counts as infinitely bad, equal runs as
-half. Where a claim is of an effect, the figures are differences: of a setting's loss and that without the effect.
+Claims: two settings train the same seeds. A claim "holds" when its side is better on so many of them (9 of 10) that
+chance brings that, or the reverse, once in 20 claims at most: the exact sign test, two-sided at 5 %. "The reverse" does
+when it is worse on as many. Anything between is undecided. `*` marks in a table what is decided. A run that diverged
+counts as infinitely bad, equal runs as half. Where a claim is of an effect, the figures are differences: of a setting's
+loss and that without the effect.
 
 Every run is a TensorBoard run with its hyperparameters. The last lines printed are the picture's name and
 
@@ -24,24 +25,17 @@ Every run is a TensorBoard run with its hyperparameters. The last lines printed 
 from __future__ import annotations
 
 import argparse
-import logging
 import math
-import multiprocessing
 import os
-import statistics
 import time
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from lightning_lrsched import (
     REX,
@@ -69,16 +63,18 @@ from lightning_lrsched import (
     TanhDecay,
     WarmupStableDecay,
 )
+from recipes.lab import Claim, Column, Lab, Summary, picture, quiet
 from recipes.mlp import MLP, Digits
 
 EPOCHS = 24
 TABLES = ("momentum", "adam")
-GRIDS = {
-    "momentum": (0.01, 0.03, 0.1, 0.3),
-    "adam": (0.001, 0.003, 0.01, 0.03),
-    "rmsprop": (0.0003, 0.001, 0.003, 0.01),
-    "sgd": (0.1, 0.3, 1.0, 3.0),
-}
+START = {"momentum": 0.1, "adam": 0.003, "rmsprop": 0.003, "sgd": 0.3}  # where the search for a base LR begins
+COLUMNS = [
+    Column("val accuracy, %", ".1f", 22),
+    Column("epochs to 95 %", "g", 16, ranged=False),
+    Column("val loss", ".3f", 25),
+    Column("test accuracy, %", ".1f", 18, ranged=False),
+]
 
 
 def halves(t: int, base_lr: float) -> float:
@@ -113,48 +109,36 @@ SCHEDULES: dict[str, Callable[[], LRSchedule]] = {
 
 
 class Setting(NamedTuple):
-    """What is trained; the base LR is ``times`` the best one for a constant LR."""
+    """What is trained, at the best LR of its optimizer and schedule, or at a multiple of the constant LR's."""
 
     optimizer: str
     schedule: str = "Constant"
-    times: float = 1.0
+    times: float | None = None
     clip: float | None = None
     model: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def base(self) -> Setting:
+        return Setting(self.optimizer) if self.times else Setting(self.optimizer, self.schedule)
+
 
 class Result(NamedTuple):
-    val_losses: list[float]
-    val_accuracies: list[float]
+    """Figures of validation and LRs, one for each epoch."""
+
+    losses: list[float]
+    accuracies: list[float]
     lrs: list[float]
     test_accuracy: float
 
     @property
     def loss(self) -> float:
-        return self.val_losses[-1] if math.isfinite(self.val_losses[-1]) else math.inf
+        return self.losses[-1] if math.isfinite(self.losses[-1]) else math.inf
 
     @property
     def epochs(self) -> float:
         """The first epoch, from 1, with 95 % validation accuracy."""
-        reached = (epoch for epoch, accuracy in enumerate(self.val_accuracies, start=1) if accuracy >= 0.95)
+        reached = (epoch for epoch, accuracy in enumerate(self.accuracies, start=1) if accuracy >= 0.95)
         return next(reached, math.inf)
-
-
-Job: TypeAlias = tuple[Setting, float, int]  # with its LR and its seed
-
-
-class Claim(NamedTuple):
-    """That one setting is better than another by a figure of which less is better, or gains more over its base."""
-
-    text: str
-    side: Setting
-    other: Setting
-    figure: Literal["loss", "epochs"] = "loss"
-    side_base: Setting | None = None
-    other_base: Setting | None = None
-
-    @property
-    def settings(self) -> list[Setting]:
-        return [each for each in (self.side, self.other, self.side_base, self.other_base) if each is not None]
 
 
 def model(**changes: Any) -> tuple[tuple[str, Any], ...]:
@@ -166,8 +150,13 @@ def rough(schedule: str = "Constant", clip: float | None = None) -> Setting:
     return Setting("momentum", schedule, 10.0, clip, ROUGH)
 
 
-def suits(name: str, schedule: str, optimizer: str, figure: Literal["loss", "epochs"] = "loss") -> Claim:
+def suits(name: str, schedule: str, optimizer: str, figure: str = "loss") -> Claim:
     return Claim(name, Setting(optimizer, schedule), Setting(optimizer), figure)
+
+
+def without_dropout(name: str, schedule: str) -> Claim:
+    plain = model(dropout=0.0)
+    return Claim(name, Setting("adam", schedule, model=plain), Setting("adam", model=plain))
 
 
 def regularized(name: str, **changes: Any) -> Claim:
@@ -192,15 +181,24 @@ CLAIMS = (
     suits("cyclical LRs suit RMSprop", "CyclicalLR", "rmsprop"),
     suits("exponential decay suits RMSprop", "ExponentialDecay", "rmsprop"),
     suits("reduce on plateau suits RMSprop", "ReduceOnPlateau", "rmsprop"),
-    suits("cyclical LRs reach 95 % sooner", "CyclicalLR", "adam", "epochs"),
-    suits("cosine annealing reaches 95 % sooner", "CosineAnnealing", "adam", "epochs"),
+    suits("cosine annealing learns sooner", "CosineAnnealing", "adam", "epochs"),
+    suits("cyclical LRs learn sooner", "CyclicalLR", "adam", "epochs"),
+    without_dropout("cosine annealing helps against overfitting", "CosineAnnealing"),
+    without_dropout("cyclical LRs help against overfitting", "CyclicalLR"),
+    Claim("step decay helps at a high LR", Setting("adam", "StepDecay", 4.0), Setting("adam", times=4.0)),
+    Claim("cosine annealing helps at a high LR", Setting("adam", "CosineAnnealing", 4.0), Setting("adam", times=4.0)),
+    Claim(
+        "reduce on plateau, which adapts, beats step decay",
+        Setting("adam", "ReduceOnPlateau"),
+        Setting("adam", "StepDecay"),
+    ),
     Claim(
         "BatchNorm bears a ten times higher LR better",
         Setting("momentum", times=10.0),
         rough(),
         "loss",
-        Setting("momentum"),
-        Setting("momentum", model=ROUGH),
+        Setting("momentum", times=1.0),
+        Setting("momentum", times=1.0, model=ROUGH),
     ),
     Claim("clipping helps against exploding gradients", rough(clip=1.0), rough()),
     Claim("step decay helps against exploding gradients", rough("StepDecay"), rough()),
@@ -212,12 +210,12 @@ CLAIMS = (
     ),
     Claim(
         "cyclical LRs, to 10 times the LR, help a deep network to learn",
-        Setting("sgd", "CyclicalLR", model=DEEP),
+        Setting("sgd", "CyclicalLR", 1.0, model=DEEP),
         Setting("sgd", times=0.1, model=DEEP),
     ),
     Claim(
         "cosine annealing from 10 times the LR helps a deep network to learn",
-        Setting("sgd", "CosineAnnealing", model=DEEP),
+        Setting("sgd", "CosineAnnealing", 1.0, model=DEEP),
         Setting("sgd", times=0.1, model=DEEP),
     ),
     regularized("dropout", dropout=0.5),
@@ -265,131 +263,44 @@ def train(setting: Setting, lr: float, seed: int, args: argparse.Namespace) -> R
     trainer.test(module, datamodule=data, verbose=False)
     test_accuracy = float(trainer.callback_metrics["test_accuracy"])
     result = Result(curves.losses, curves.accuracies, curves.lrs, test_accuracy)
-    figures = {"val_accuracy": result.val_accuracies[-1], "val_loss": result.loss, "test_accuracy": test_accuracy}
+    finals = {"val_accuracy": result.accuracies[-1], "val_loss": result.loss, "test_accuracy": test_accuracy}
     params = {"schedule": setting.schedule, "optimizer": setting.optimizer, "lr": lr, "changes": " ".join(differences)}
-    logger.log_hyperparams(params, {f"final/{name}": figure for name, figure in figures.items()})
+    logger.log_hyperparams(params, {f"final/{name}": figure for name, figure in finals.items()})
     logger.finalize("success")
     return result
 
 
-def quiet() -> None:
-    torch.set_num_threads(1)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for advice in (".*LeafSpec", "The '.*' does not have many workers", "The number of training batches"):
-        warnings.filterwarnings("ignore", advice)
-
-
-def spread(figures: Sequence[float], form: str) -> str:
-    return f"{statistics.median(figures):{form}} ({min(figures):{form}} to {max(figures):{form}})"
-
-
-def table(optimizer: str, results: dict[str, list[Result]]) -> None:
-    """Print a row for each schedule."""
-    accuracies = {name: [100 * result.val_accuracies[-1] for result in found] for name, found in results.items()}
-    best = max(accuracies, key=lambda name: statistics.median(accuracies[name]))
-    print(f"\n{optimizer:<21}{'val accuracy, %':<22}{'epochs to 95 %':<18}{'val loss':<25}test accuracy, %")
-    for name, found in results.items():
-        figures = (
-            f"{spread(accuracies[name], '.1f'):<22}{spread([result.epochs for result in found], 'g'):<18}"
-            f"{spread([result.loss for result in found], '.3f'):<25}"
-            f"{spread([100 * result.test_accuracy for result in found], '.1f')}"
-        )
-        print(f"{name + (' *' if name == best else ''):<21}{figures}")
-
-
-def enough(pairs: int) -> int | None:
-    """Of so many pairs, the wins that chance brings, or as many losses, at most 5 times in 100; None: not even all."""
-    tail = 0
-    for wins in range(pairs, -1, -1):
-        tail += 2 * math.comb(pairs, wins)
-        if tail > 0.05 * 2**pairs:
-            return wins + 1 if wins < pairs else None
-    raise AssertionError("all outcomes together are more than 5 in 100")
-
-
-def verdict(claim: Claim, results: Callable[[Setting], list[Result]]) -> str:
-    """What the paired figures say, and the figures."""
-
-    def figures(setting: Setting, base: Setting | None) -> list[float]:
-        found = [getattr(result, claim.figure) for result in results(setting)]
-        bases = [0.0] * len(found) if base is None else [getattr(result, claim.figure) for result in results(base)]
-        return [one - of for one, of in zip(found, bases, strict=True)]
-
-    side, other = figures(claim.side, claim.side_base), figures(claim.other, claim.other_base)
-    wins = sum(1.0 if a < b else 0.5 if a == b else 0.0 for a, b in zip(side, other, strict=True))
-    needed, pairs = enough(len(side)), len(side)
-    if needed is not None and wins >= needed:
-        said = "holds"
-    elif needed is not None and pairs - wins >= needed:
-        said = "does not hold here, the reverse does"
-    else:
-        said = "undecided here"
-    form = "g" if claim.figure == "epochs" else ".3f"
-    of = "" if claim.side_base is None else "change of "
-    medians = f"{statistics.median(side):{form}} against {statistics.median(other):{form}}"
-    return f"{said}; {of}{claim.figure} {medians}, better in {wins:g} of {pairs}"
-
-
-def picture(results: dict[str, dict[str, list[Result]]], file: Path) -> None:
-    """Each schedule's loss and LR beside the constant one's, the first seed of the first optimizer."""
-    found = next(iter(results.values()))
-    constant, rows = found["Constant"][0], -(-len(found) // 5)
-    figure = Figure(figsize=(16, 3 * rows), layout="constrained")
-    panels = figure.subplots(rows, 5, sharey=True).flat
-    for ax, (name, (result, *_)) in zip(panels, found.items(), strict=False):
-        ax.semilogy(constant.val_losses, color="0.7", label="loss, constant LR")
-        ax.semilogy(result.val_losses, label="loss")
-        ax.set_title(name, fontsize=10)
-        lr = ax.twinx()
-        lr.plot(result.lrs, color="tab:orange", linewidth=1, label="LR")
-        lr.set_ylim(bottom=0.0)
-    figure.legend(handles=[*ax.get_lines(), *lr.get_lines()], loc="outside lower center", ncols=3)
-    figure.suptitle(f"{next(iter(results))}: validation loss and LR by epoch")
-    figure.savefig(file)
+def figures(results: Sequence[Result]) -> dict[str, list[float]]:
+    """Those of the columns, for each seed."""
+    rows = [(100 * r.accuracies[-1], r.epochs, r.loss, 100 * r.test_accuracy) for r in results]
+    return {column.header: [*cells] for column, cells in zip(COLUMNS, zip(*rows, strict=True), strict=True)}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m recipes.compare", description="every schedule on the digits")
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each schedule")
-    parser.add_argument("--pairs", type=int, default=10, help="pairs of runs for each claim")
+    parser.add_argument("--seeds", type=int, default=10, help="runs of each setting")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--accelerator", default="auto")
     parser.add_argument("--logdir", default=time.strftime("lightning_logs/compare-%Y%m%d-%H%M%S"))
     args = parser.parse_args(argv)
-    if min(args.seeds, args.pairs, args.epochs, args.workers) < 1:
-        parser.error("--seeds, --pairs, --epochs and --workers must be at least 1")
+    if min(args.seeds, args.epochs, args.workers) < 1:
+        parser.error("--seeds, --epochs and --workers must be at least 1")
 
-    quiet()
-    with ProcessPoolExecutor(args.workers, multiprocessing.get_context("spawn")) as pool:
+    compared = [Setting(optimizer, name) for optimizer in TABLES for name in SCHEDULES]
+    claimed = [setting for claim in CLAIMS for setting in claim.settings]
+    file = Path(args.logdir, f"runs-{args.epochs}-epochs.jsonl")
+    with Lab(partial(train, args=args), Result, file, args.workers) as lab:
+        lrs, results = lab.compare([*compared, *claimed], START, factor=3, tuning=(100, 101), seeds=args.seeds)
 
-        def trained(jobs: Iterable[Job]) -> dict[Job, Result]:
-            """Each job once, whoever asked for it."""
-            distinct = list(dict.fromkeys(jobs))
-            found = pool.map(train, *zip(*distinct, strict=True), [args] * len(distinct))
-            return dict(zip(distinct, tqdm(found, total=len(distinct), unit="run"), strict=True))
-
-        grid = {(o, lr): [(Setting(o), lr, 100 + seed) for seed in range(3)] for o, lrs in GRIDS.items() for lr in lrs}
-        tuned = trained(job for row in grid.values() for job in row)
-        losses = {key: statistics.median(tuned[job].loss for job in row) for key, row in grid.items()}
-        base_lrs = {o: min(lrs, key=lambda lr: losses[o, lr]) for o, lrs in GRIDS.items()}
-
-        def jobs(setting: Setting, seeds: int) -> list[Job]:
-            return [(setting, base_lrs[setting.optimizer] * setting.times, seed) for seed in range(seeds)]
-
-        compared = {o: {name: jobs(Setting(o, name), args.seeds) for name in SCHEDULES} for o in TABLES}
-        claimed = [job for claim in CLAIMS for setting in claim.settings for job in jobs(setting, args.pairs)]
-        results = trained([*(job for rows in compared.values() for row in rows.values() for job in row), *claimed])
-
-    print("base LRs, the best for a constant LR:", ", ".join(f"{name} {lr:g}" for name, lr in base_lrs.items()))
-    tables = {o: {name: [results[job] for job in row] for name, row in rows.items()} for o, rows in compared.items()}
-    for optimizer, rows in tables.items():
-        table(optimizer, rows)
-    print()
-    for claim in CLAIMS:
-        said = verdict(claim, lambda setting: [results[job] for job in jobs(setting, args.pairs)])
-        print(f"{claim.text}:\n    {said}")
-    picture(tables, Path(args.logdir, "compare.png"))
+    tables = {
+        o: {name: (lrs[Setting(o, name)], figures(results[Setting(o, name)])) for name in SCHEDULES} for o in TABLES
+    }
+    summary = Summary(COLUMNS, "val loss", tables, [claim.outcome(results) for claim in CLAIMS])
+    summary.print()
+    summary.save(Path(args.logdir, "summary.json"))
+    first = {name: results[Setting(TABLES[0], name)][0] for name in SCHEDULES}
+    picture(first, f"{TABLES[0]}: validation loss and LR by epoch", Path(args.logdir, "compare.png"))
     print(f"\n{args.logdir}/compare.png\ntensorboard --logdir {args.logdir}")
 
 
