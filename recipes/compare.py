@@ -297,8 +297,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         o: {name: (lrs[Setting(o, name)], figures(results[Setting(o, name)])) for name in SCHEDULES} for o in TABLES
     }
     summary = Summary(COLUMNS, "val loss", tables, [claim.outcome(results) for claim in CLAIMS])
-    summary.print()
-    summary.save(Path(args.logdir, "summary.json"))
+    summary.save(kept := Path(args.logdir, "summary.json"))
+    print(*Summary.load(kept).told(), sep="\n")
     first = {name: results[Setting(TABLES[0], name)][0] for name in SCHEDULES}
     picture(first, f"{TABLES[0]}: validation loss and LR by epoch", Path(args.logdir, "compare.png"))
     print(f"\n{args.logdir}/compare.png\ntensorboard --logdir {args.logdir}")

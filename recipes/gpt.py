@@ -1,8 +1,8 @@
 """A small GPT on Python's own standard library, byte by byte: nothing is downloaded, and the schedule counts tokens.
 
     python -m recipes.gpt fit --config recipes/configs/gpt/minute.yaml     # 2 cores, about a minute
-    python -m recipes.gpt fit --config recipes/configs/gpt/hour.yaml       # one GPU, about an hour
-    python -m recipes.gpt fit --config recipes/configs/gpt/sharded.yaml    # all GPUs of this machine, fully_shard
+    python -m recipes.gpt fit --config recipes/configs/gpt/gpu.yaml        # one GPU, up to an hour
+    python -m recipes.gpt fit --config recipes/configs/gpt/sharded.yaml    # two GPUs that share the weights
     python -m recipes.gpt fit --config recipes/configs/gpt/minute.yaml --ckpt_path <a checkpoint>
     python -m recipes.gpt compare                                          # which schedule: see recipes/gpt_compare.py
 
@@ -31,7 +31,6 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 from torch.utils.data import DataLoader, DistributedSampler
 
@@ -189,11 +188,12 @@ class GPT(LightningModule):
         self.register_buffer("tokens", torch.tensor(0))  # trained on, all devices together; a checkpoint holds it
 
     def configure_model(self) -> None:
-        if self.device_mesh is not None and not isinstance(self.net, FSDPModule):  # of the ModelParallelStrategy
-            mesh = self.device_mesh["data_parallel"]
-            for block in self.net.blocks:
-                fully_shard(block, mesh=mesh)
-            fully_shard(self.net, mesh=mesh)
+        if self.device_mesh is not None:  # of the ModelParallelStrategy
+            from torch.distributed.fsdp import FSDPModule, fully_shard  # public from torch 2.6 on
+
+            for module in [*self.net.blocks, self.net]:
+                if not isinstance(module, FSDPModule):  # as it is when a fit is followed by a validation
+                    fully_shard(module, mesh=self.device_mesh["data_parallel"])
         if self.compiled:
             self.net.compile()
 

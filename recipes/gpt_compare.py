@@ -164,7 +164,7 @@ def train(setting: Setting, lr: float, seed: int, args: argparse.Namespace) -> R
     return Result(round(figures["val_loss"], 4), callbacks[1].losses, callbacks[1].lrs)  # type: ignore[attr-defined]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m recipes.gpt compare", description="schedules on a language model")
     parser.add_argument("--seeds", type=int, default=6, help="runs of each setting")
     parser.add_argument("--steps", type=int, default=400)
@@ -174,12 +174,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if min(args.seeds, args.workers) < 1 or args.steps < VALIDATIONS:
         parser.error(f"--seeds and --workers must be at least 1 and --steps at least {VALIDATIONS}")
+    return args
 
-    compared = {
-        "no warmup": [*SCHEDULES],
-        "warmup": [name for name in SCHEDULES if name != "OneCycle"],
-    }  # it has its own
-    tables = {title: {name: Setting(name, title == "warmup") for name in names} for title, names in compared.items()}
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = arguments(argv)
+    tables = {
+        "no warmup": {name: Setting(name) for name in SCHEDULES},
+        "warmup": {name: Setting(name, warmup=True) for name in SCHEDULES if name != "OneCycle"},  # which has its own
+    }
     settings = [setting for rows in tables.values() for setting in rows.values()]
     claimed = [setting for claim in CLAIMS for setting in claim.settings]
     file = Path(args.logdir, f"runs-{args.steps}-steps.jsonl")
@@ -191,8 +194,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for title, rows in tables.items()
     }
     summary = Summary([BITS], BITS.header, told, [claim.outcome(results) for claim in CLAIMS])
-    summary.print()
-    summary.save(Path(args.logdir, "summary.json"))
+    summary.save(kept := Path(args.logdir, "summary.json"))
+    print(*Summary.load(kept).told(), sep="\n")
     title = f"validation loss in bits a byte, and LR, in {VALIDATIONS} parts of {args.steps} steps"
     picture({name: results[s][0] for name, s in tables["no warmup"].items()}, title, Path(args.logdir, "compare.png"))
     print(f"\n{args.logdir}/compare.png")

@@ -223,7 +223,8 @@ class Summary(NamedTuple):
     claims: list[Outcome]
 
     def save(self, file: Path) -> None:
-        file.write_text(json.dumps(self, indent=1) + "\n")
+        short = json.loads(json.dumps(self), parse_float=lambda figure: round(float(figure), 5))
+        file.write_text(json.dumps(short) + "\n")
 
     @classmethod
     def load(cls, file: Path) -> Summary:
@@ -247,12 +248,10 @@ class Summary(NamedTuple):
             lines.append(f"{name:<19}{lr:<9g}{cells}{said if figures is not constant else '-'}")
         return lines
 
-    def print(self) -> None:
-        for title in self.tables:
-            print("", *self.lines(title), sep="\n")
-        print()
-        for claim in self.claims:
-            print(f"{claim.text}:\n    {claim}")
+    def told(self) -> list[str]:
+        """All tables, and all claims."""
+        tables = [line for title in self.tables for line in ["", *self.lines(title)]]
+        return [*tables, "", *(f"{claim.text}:\n    {claim}" for claim in self.claims)]
 
 
 def picture(results: Mapping[str, Figures], title: str, file: Path) -> None:
