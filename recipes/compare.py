@@ -154,9 +154,9 @@ def suits(name: str, schedule: str, optimizer: str, figure: str = "loss") -> Cla
     return Claim(name, Setting(optimizer, schedule), Setting(optimizer), figure)
 
 
-def without_dropout(name: str, schedule: str) -> Claim:
-    plain = model(dropout=0.0)
-    return Claim(name, Setting("adam", schedule, model=plain), Setting("adam", model=plain))
+def without_dropout(name: str, schedule: str, times: float | None = None) -> Claim:
+    plain = {"times": times, "model": model(dropout=0.0)}
+    return Claim(name, Setting("adam", schedule, **plain), Setting("adam", **plain))
 
 
 def regularized(name: str, **changes: Any) -> Claim:
@@ -185,6 +185,8 @@ CLAIMS = (
     suits("cyclical LRs learn sooner", "CyclicalLR", "adam", "epochs"),
     without_dropout("cosine annealing helps against overfitting", "CosineAnnealing"),
     without_dropout("cyclical LRs help against overfitting", "CyclicalLR"),
+    without_dropout("cosine annealing does so at the constant LR's best LR", "CosineAnnealing", 1.0),
+    without_dropout("cyclical LRs do so at the constant LR's best LR", "CyclicalLR", 1.0),
     Claim("step decay helps at a high LR", Setting("adam", "StepDecay", 4.0), Setting("adam", times=4.0)),
     Claim("cosine annealing helps at a high LR", Setting("adam", "CosineAnnealing", 4.0), Setting("adam", times=4.0)),
     Claim(

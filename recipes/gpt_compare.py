@@ -90,9 +90,9 @@ class Result(NamedTuple):
         return self.losses[VALIDATIONS // 2 - 1] if len(self.losses) >= VALIDATIONS // 2 else self.loss
 
 
-def few(schedule: str) -> Setting:
+def few(schedule: str = "Constant", times: float | None = None) -> Setting:
     """A text so short that a constant LR overfits it."""
-    return Setting(schedule, train_bytes=16384)
+    return Setting(schedule, train_bytes=16384, times=times)
 
 
 CONSTANT = Setting()
@@ -106,8 +106,10 @@ CLAIMS = (
     Claim("reduce on plateau suits Adam", Setting("ReduceOnPlateau"), CONSTANT),
     Claim("cosine annealing learns sooner", Setting("CosineAnnealing"), CONSTANT, "half"),
     Claim("cyclical LRs learn sooner", Setting("CyclicalLR"), CONSTANT, "half"),
-    Claim("cosine annealing helps against overfitting", few("CosineAnnealing"), few("Constant")),
-    Claim("cyclical LRs help against overfitting", few("CyclicalLR"), few("Constant")),
+    Claim("cosine annealing helps against overfitting", few("CosineAnnealing"), few()),
+    Claim("cyclical LRs help against overfitting", few("CyclicalLR"), few()),
+    Claim("cosine annealing does so at the constant LR's best LR", few("CosineAnnealing", 1.0), few(times=1.0)),
+    Claim("cyclical LRs do so at the constant LR's best LR", few("CyclicalLR", 1.0), few(times=1.0)),
     Claim("step decay helps at a high LR", Setting("StepDecay", times=4.0), Setting(times=4.0)),
     Claim("cosine annealing helps at a high LR", Setting("CosineAnnealing", times=4.0), Setting(times=4.0)),
     Claim("reduce on plateau, which adapts, beats step decay", Setting("ReduceOnPlateau"), Setting("StepDecay")),
