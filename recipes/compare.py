@@ -155,7 +155,7 @@ def suits(name: str, schedule: str, optimizer: str, figure: str = "loss") -> Cla
 
 
 def without_dropout(name: str, schedule: str, times: float | None = None) -> Claim:
-    plain = {"times": times, "model": model(dropout=0.0)}
+    plain: dict[str, Any] = {"times": times, "model": model(dropout=0.0)}
     return Claim(name, Setting("adam", schedule, **plain), Setting("adam", **plain))
 
 
