@@ -214,7 +214,7 @@ class GPT(LightningModule):
             self.given = windows[:1, :-1].long()
 
     def on_validation_epoch_end(self) -> None:
-        if self.sample and isinstance(self.logger, TensorBoardLogger):
+        if self.sample and isinstance(self.logger, TensorBoardLogger) and not self.trainer.sanity_checking:
             text = self.written(self.given, self.sample).decode(errors="replace")
             context = bytes(self.given[0].tolist()).decode(errors="replace")
             indented = "\n".join(f"    {line}" for line in f"{context}█{text}".splitlines())

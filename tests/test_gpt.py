@@ -124,7 +124,7 @@ def test_killed_in_mid_epoch_and_resumed_it_is_the_same_fit(killed_in: int, tmp_
     assert process.returncode == -9, process.stderr[-2000:]
     step = killed_in // 3 * 3
     assert step % killed.EPOCH
-    assert killed.fit(tmp_path / "resumed", ckpt_path=tmp_path / f"killed/step={step}.ckpt") == whole[step:]
+    assert killed.fit(tmp_path / "killed", ckpt_path=tmp_path / f"killed/step={step}.ckpt") == whole[step:]
     losses = {loss for loss, _ in whole}
     assert len(losses) == killed.UPDATES
 
