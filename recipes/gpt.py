@@ -10,7 +10,7 @@ Data: the modules of the standard library that runs this, sorted by path; every 
 run goes on with the next batch, also in mid-epoch. Losses are in bits a byte, and each validation leaves a sample of
 text in TensorBoard, behind a context that the model was given:
 
-    tensorboard --logdir lightning_logs
+    tensorboard --logdir lightning_logs/gpt
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 from torch.utils.data import DataLoader, DistributedSampler
@@ -181,7 +180,7 @@ class GPT(LightningModule):
         sample: int = 256,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # the CLI logs them, with the loss
         self.optimizer, self.lr, self.weight_decay = optimizer, lr, weight_decay
         self.compiled, self.sample = compiled, sample
         self.net = Decoder(context, width, layers, heads)
@@ -249,6 +248,8 @@ def tokens(trainer: Trainer) -> int:
 class CLI(mlp.CLI):
     """One context for data and model; checkpoints of the lowest loss and of the last update."""
 
+    runs = "lightning_logs/gpt"
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data.context", "model.context")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
@@ -256,7 +257,7 @@ class CLI(mlp.CLI):
 
     def after_fit(self) -> None:
         self.trainer.validate(self.model, datamodule=self.datamodule, verbose=True)
-        rank_zero_only(print)("tensorboard --logdir lightning_logs")
+        self.show(["val_loss"])
 
 
 def main() -> None:

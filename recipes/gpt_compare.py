@@ -58,6 +58,7 @@ SCHEDULES: dict[str, Callable[..., LRSchedule]] = {
     "InverseSqrt": lambda steps, **run: InverseSqrt("5%", **run),
     "CooldownOnPlateau": lambda steps, **run: CooldownOnPlateau("30%", patience=2, **run),
 }
+LONG = ("Constant", "CosineAnnealing", "PolynomialDecay", "WarmupStableDecay")
 
 
 class Setting(NamedTuple):
@@ -69,6 +70,7 @@ class Setting(NamedTuple):
     train_bytes: int | None = None
     times: float | None = None
     also: str = ""  # "momentum", cycled, or "weight_decay", scheduled
+    longer: int = 1
 
     @property
     def base(self) -> Setting:
@@ -141,17 +143,18 @@ def train(setting: Setting, lr: float, seed: int, args: argparse.Namespace) -> R
     torch.manual_seed(seed)
     module = GPT(optimizer=setting.optimizer, lr=lr, sample=0)  # type: ignore[arg-type]
     data = StandardLibrary(batch_size=8, val_windows=256, train_bytes=setting.train_bytes, seed=seed)
+    steps = args.steps * setting.longer
     run: dict[str, Any] = {"interval": "step", "warmup": "10%" if setting.warmup else 0}
     cycled = {"momentum": (0.85, 0.95)} if setting.also == "momentum" else {}
-    callbacks: list[Callback] = [SCHEDULES[setting.schedule](args.steps, **run, **cycled), Curves()]
+    callbacks: list[Callback] = [SCHEDULES[setting.schedule](steps, **run, **cycled), Curves()]
     if setting.also == "weight_decay":
         matrices = {"hyperparameter": "weight_decay", "param_groups": "matrices"}
-        callbacks.append(SCHEDULES[setting.schedule](args.steps, **run, **matrices))
+        callbacks.append(SCHEDULES[setting.schedule](steps, **run, **matrices))
     trainer = Trainer(
         accelerator=args.accelerator,
         devices=1,
-        max_steps=args.steps,
-        val_check_interval=args.steps // VALIDATIONS,
+        max_steps=steps,
+        val_check_interval=steps // VALIDATIONS,
         check_val_every_n_epoch=None,
         gradient_clip_val=1.0,
         callbacks=callbacks,
@@ -184,6 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     tables = {
         "no warmup": {name: Setting(name) for name in SCHEDULES},
         "warmup": {name: Setting(name, warmup=True) for name in SCHEDULES if name != "OneCycle"},  # which has its own
+        "warmup, 3 x longer": {name: Setting(name, warmup=True, longer=3) for name in LONG if name in SCHEDULES},
     }
     settings = [setting for rows in tables.values() for setting in rows.values()]
     claimed = [setting for claim in CLAIMS for setting in claim.settings]

@@ -171,6 +171,8 @@ def first_problem(error: Exception) -> str:
 class CLI(LightningCLI):
     """Adds the checkpoint with the best accuracy, early stopping, and the test after a fit."""
 
+    runs = "lightning_logs/mlp"
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
@@ -194,7 +196,7 @@ class CLI(LightningCLI):
         given = self.config_init[self.subcommand].trainer
         if given.logger is None:  # a folder of its own in Lightning's
             root = given.default_root_dir or ""
-            settings["logger"] = TensorBoardLogger(root, "lightning_logs/mlp", default_hp_metric=False)
+            settings["logger"] = TensorBoardLogger(root, self.runs, default_hp_metric=False)
         return super().instantiate_trainer(**settings)
 
     def instantiate_classes(self) -> None:
@@ -205,11 +207,15 @@ class CLI(LightningCLI):
 
     def after_fit(self) -> None:
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", verbose=True)
+        self.show(SHOWN)
+
+    def show(self, scores: Sequence[str]) -> None:
+        """Log what was trained with these of its scores, and print the command that shows it."""
         logger, schedules = self.trainer.logger, [c for c in self.trainer.callbacks if isinstance(c, LRSchedule)]  # type: ignore[attr-defined]
         if isinstance(logger, TensorBoardLogger):
             schedule = "; ".join(map(repr, schedules)) or "constant LR"
             settings = {"schedule": schedule, "optimizer": self.model.optimizer, "lr": self.model.lr}
-            logger.log_hyperparams(settings, {name: self.trainer.callback_metrics[name] for name in SHOWN})
+            logger.log_hyperparams(settings, {name: self.trainer.callback_metrics[name] for name in scores})
             logger.finalize("success")
             rank_zero_only(print)(f"tensorboard --logdir {logger.root_dir}")
 

@@ -27,7 +27,7 @@ TINY = [
 
 
 def events(folder: Path) -> EventAccumulator:
-    (run,) = (folder / "lightning_logs").iterdir()
+    (run,) = (folder / "lightning_logs/gpt").iterdir()
     return EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload()
 
 
@@ -90,7 +90,7 @@ def test_a_size_trains_from_the_command_line(size: str, tmp_path: Path, capsys: 
     folder = [f"--trainer.default_root_dir={tmp_path}", f"--checkpoint.dirpath={tmp_path}"]
     with patch.object(sys, "argv", ["gpt.py", "fit", "--config", str(config), *TINY, *times, *folder]):
         gpt.main()
-    assert capsys.readouterr().out.splitlines()[-1] == "tensorboard --logdir lightning_logs"
+    assert capsys.readouterr().out.splitlines()[-1] == f"tensorboard --logdir {tmp_path}/lightning_logs/gpt"
     seen = events(tmp_path)
     # 32 tokens an update: two of warmup from 1/65, two at the base LR, two of decay
     base = 0.004 if size == "minute" else 0.001
