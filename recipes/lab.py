@@ -259,7 +259,7 @@ def picture(results: Mapping[str, Figures], title: str, file: Path) -> None:
     constant, rows = results["Constant"], -(-len(results) // 5)
     figure = Figure(figsize=(16, 3 * rows), layout="constrained")
     panels = figure.subplots(rows, 5, sharey=True, squeeze=False).flat
-    for ax, (name, result) in zip(panels, results.items(), strict=False):
+    for (name, result), ax in zip(results.items(), panels, strict=False):
         ax.semilogy(constant.losses, color="0.7", label="loss, constant LR")
         ax.semilogy(result.losses, label="loss")
         ax.set_title(name, fontsize=10)
