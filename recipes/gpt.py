@@ -257,7 +257,7 @@ class CLI(mlp.CLI):
 
     def after_fit(self) -> None:
         self.trainer.validate(self.model, datamodule=self.datamodule, verbose=True)
-        self.show(["val_loss"])
+        self.show({"final/val_loss": self.trainer.callback_metrics["val_loss"]})
 
 
 def main() -> None:

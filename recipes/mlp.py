@@ -207,15 +207,15 @@ class CLI(LightningCLI):
 
     def after_fit(self) -> None:
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best", verbose=True)
-        self.show(SHOWN)
+        self.show({name: self.trainer.callback_metrics[name] for name in SHOWN})
 
-    def show(self, scores: Sequence[str]) -> None:
-        """Log what was trained with these of its scores, and print the command that shows it."""
+    def show(self, scores: dict[str, Any]) -> None:
+        """Log what was trained with its scores, and print the command that shows it."""
         logger, schedules = self.trainer.logger, [c for c in self.trainer.callbacks if isinstance(c, LRSchedule)]  # type: ignore[attr-defined]
         if isinstance(logger, TensorBoardLogger):
             schedule = "; ".join(map(repr, schedules)) or "constant LR"
             settings = {"schedule": schedule, "optimizer": self.model.optimizer, "lr": self.model.lr}
-            logger.log_hyperparams(settings, {name: self.trainer.callback_metrics[name] for name in scores})
+            logger.log_hyperparams(settings, scores)
             logger.finalize("success")
             rank_zero_only(print)(f"tensorboard --logdir {logger.root_dir}")
 

@@ -139,7 +139,7 @@ def test_compare_tells_tables_claims_and_a_picture(
     with patch.object(sys, "argv", ["gpt.py", "compare", *small]):
         gpt.main()
     out = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in out if "(" in line] == ["Constant", "OneCycle", "Constant"]
+    assert [line.split()[0] for line in out if "(" in line] == ["Constant", "OneCycle", "Constant", "Constant"]
     assert "a cycled momentum helps one-cycle:" in out
     assert out[-1] == f"{tmp_path}/compare.png"
     assert (tmp_path / "compare.png").stat().st_size > 10_000
