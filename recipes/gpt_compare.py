@@ -31,6 +31,7 @@ from lightning_lrsched import (
     CosineAnnealing,
     CyclicalLR,
     ExponentialDecay,
+    GreedyLR,
     InverseSqrt,
     LRSchedule,
     OneCycle,
@@ -57,8 +58,9 @@ SCHEDULES: dict[str, Callable[..., LRSchedule]] = {
     "WarmupStableDecay": lambda steps, **run: WarmupStableDecay("30%", **run),
     "InverseSqrt": lambda steps, **run: InverseSqrt("5%", **run),
     "CooldownOnPlateau": lambda steps, **run: CooldownOnPlateau("30%", patience=2, **run),
+    "GreedyLR": lambda steps, **run: GreedyLR(patience=2, factor=0.8, **run),
 }
-LONG = ("Constant", "CosineAnnealing", "PolynomialDecay", "WarmupStableDecay")
+LONG = ("Constant", "CosineAnnealing", "WarmupStableDecay")
 
 
 class Setting(NamedTuple):
