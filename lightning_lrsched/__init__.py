@@ -1,4 +1,8 @@
-"""Learning-rate schedules as Lightning callbacks: ``Trainer(callbacks=[CosineAnnealing(interval="step")])``."""
+"""Learning-rate schedules as Lightning callbacks: ``Trainer(callbacks=[CosineAnnealing(interval="step")])``.
+
+`LRSchedule` explains the arguments that all of them take; `lightning_lrsched.fit` what happens in a fit, from one
+training step to a resume and the loggers; `lightning_lrsched.reactive` what helps against which trouble.
+"""
 
 from .fit import lightning as _lightning  # noqa: F401 (first, for it looks at what is imported by now)
 from .look.bounds import cyclical_bounds, plot_bounds

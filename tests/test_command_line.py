@@ -54,11 +54,6 @@ def test_the_preview_is_a_call_a_chart_and_the_turning_points() -> None:
     ]
 
 
-def test_the_readme_shows_what_the_command_prints() -> None:
-    shown = "\n".join(f"    {line}".rstrip() for line in output(*COSINE, "--warmup=5 epochs"))
-    assert shown in (Path(__file__).parents[1] / "README.md").read_text()
-
-
 def test_a_schedule_by_epoch_with_arguments_of_its_own() -> None:
     lines = output("preview", "StepDecay", "--epochs", "7", "--step-size", "3", "--gamma=0.5")
     assert rows(lines) == [["epoch", "LR"], ["0", "1"], ["3", "0.5"], ["6", "0.25"]]
