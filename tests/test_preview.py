@@ -152,7 +152,7 @@ def test_per_step_and_per_epoch_schedules_share_one_picture() -> None:
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "lightning-lrsched\[plot\]"'):
+    with pytest.raises(ModuleNotFoundError, match="pip install matplotlib"):
         StepDecay(1).plot(2)
 
 
