@@ -1,5 +1,4 @@
-"""The LRs that the tests of torch, Composer and fvcore expect, and those recorded from optax, Keras, timm,
-transformers, mmengine, ignite and pytorch-scheduler, out of this package's schedules in real Trainers.
+"""The LRs that the tests of torch, Composer and fvcore expect, out of this package's schedules in real Trainers.
 
 ``published/`` holds their numbers. Here stand the schedule that each case is in this package, and why a case is left
 out. The conventions that differ, and what the tables below make of them:
@@ -20,7 +19,6 @@ out. The conventions that differ, and what the tables below make of them:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +29,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from models import Recorder, trainer
-from published import composer_cases, fvcore_lists, record_curves, torch_lists
+from published import composer_cases, fvcore_lists, torch_lists
 from published.torch_lists import Published
 from torch import nn
 
@@ -42,19 +40,15 @@ from lightning_lrsched import (
     CustomSchedule,
     CyclicalLR,
     ExponentialDecay,
-    HyperbolicLR,
     Keyframes,
     LRSchedule,
     MultiStepDecay,
     OneCycle,
     PolynomialDecay,
-    PowerDecay,
     ProductSchedule,
     ReduceOnPlateau,
     SequentialSchedule,
     StepDecay,
-    TanhDecay,
-    WarmupStableDecay,
 )
 
 # ---- torch
@@ -628,46 +622,3 @@ def test_every_fvcore_test_is_run_or_left_out() -> None:
     assert not set(FVCORE) & set(FVCORE_LEFT_OUT)
     assert (len(FVCORE), len(FVCORE_LEFT_OUT)) == (15, 9)
     assert len({case.split("[")[0] for case in (*FVCORE, *FVCORE_LEFT_OUT)}) == fvcore_lists.TESTS
-
-
-# ---- recorded from the systems themselves
-
-WARM = {"warmup_start_factor": 0.0}
-CURVES: list[LRSchedule] = [
-    ExponentialDecay(gamma=0.5 ** (1 / 3), eta_min=0.2),
-    StepDecay(3, 0.5, eta_min=0.2),
-    Keyframes([0, 8], [0.01, 1.0], shape="exponential"),
-    ExponentialDecay(gamma=0.5 ** (1 / 4), eta_min=0.3, warmup=3, warmup_start_lr=0.5),
-    CosineAnnealing(6, eta_min=0.1, warmup=4, warmup_start_lr=2.0),
-    CosineRestarts([6, 8], decay=[0.5], eta_min=0.1, cycle_warmup=2, cycle_warmup_start_factor=0.0),
-    CosineRestarts(5, cycles=2, eta_min=0.1, cycle_warmup=2, cycle_warmup_start_factor=0.1),
-    OneCycle(t_max=20, pct_start=0.3, pct_final=0.8, div_factor=4, final_div_factor=10, shape="linear"),
-    PolynomialDecay(4, eta_min=0.2, power=2.0, cycle=True),
-    PowerDecay(4, decay_rate=0.3, exponent=1.0),
-    CosineRestarts(4, 2, decay=0.5, cycles=2, eta_min=0.1),
-    CosineAnnealing(8, warmup=4, warmup_start_lr=3.0),
-    PolynomialDecay(8, power=2.0, eta_min=0.1, k_decay=1.5),
-    TanhDecay(8, lower=-7.0, upper=3.0, eta_min=0.1),
-    CosineRestarts(cycles=4, warmup=2, **WARM),
-    WarmupStableDecay(
-        4, shape="cosine", t_max=7, eta_min_ratio=0.1, warmup=4, warmup_shape="cosine", warmup_start_factor=0.1
-    ),
-    WarmupStableDecay(4, shape="1-sqrt", t_max=7, warmup=4, warmup_shape="1-sqrt", **WARM),
-    CosineRestarts([3, 4, 5], decay=[0.5, 0.5], eta_min=0.1),
-    CyclicalLR(0.1, step_size=2, t_mult=2, start="high"),
-    CyclicalLR(0.1, step_size=2, t_mult=1.5),
-    HyperbolicLR(12, t_max=8, eta_min=0.1),
-]
-RECORDED: dict[str, list[float]] = json.loads(record_curves.FILE.read_text())
-
-
-@pytest.mark.parametrize(("call", "schedule"), [*zip(record_curves.CALLS, CURVES, strict=True)], ids=str)
-def test_recorded_curves(call: str, schedule: LRSchedule, tmp_path: Path) -> None:
-    model = Recorder(partial(torch.optim.SGD, lr=1.0), batches=1)
-    trainer(tmp_path, schedule, max_epochs=len(RECORDED[call])).fit(model)
-    digits = 1e-7 if call.startswith("keras.") else 1e-12  # Keras counts in 32 bits
-    assert model.used == pytest.approx(RECORDED[call], rel=0.0, abs=digits)
-
-
-def test_every_recorded_curve_is_run() -> None:
-    assert list(RECORDED) == ["versions", *record_curves.CALLS]

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import lightning_lrsched
 from lightning_lrsched import LRSchedule
-from recipes import compare, extend, gan, mlp, reactions, xor
+from recipes import compare, extend, gan, mlp, published, reactions, xor
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(ROOT.glob("recipes/configs/*.yaml"))
@@ -332,3 +332,60 @@ def test_extend_refuses_what_it_cannot_run(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit, match="2"):
         extend.main(["--more", "3"])
     assert "--epochs and --more must be at least 4" in capsys.readouterr().err
+
+
+HIGH = (1 + math.sqrt(0.5)) / 2  # of a half cosine after a quarter of it; after a third it is at 0.75
+#: by pencil from the papers: what each curve, or its first parameter group, is at these updates
+BY_HAND: dict[str, list[dict[int, float]]] = {
+    # from 0.1 to 3.2 in 5 epochs of 156, and a tenth at epochs 30, 60 and 80
+    "ResNet-50": [{0: 0.1, 390: 1.65, 780: 3.2, 4679: 3.2, 4680: 0.32, 9359: 0.32, 9360: 0.032, 12480: 3.2e-3}],
+    # 0.001 * 1024 / 256 from epoch 5 on, of 50 epochs of 1251
+    "ViT-L, fine-tuned": [{0: 0.0, 2085: 4e-3 / 3, 6255: 4e-3, 6255 + 18765: 0.75 * 4e-3 + 0.25 * 1e-6}],
+    # 0.0005 * 1024 / 256 from epoch 10 on, of 100
+    "DINO": [
+        {0: 0.0, 6255: 1e-3, 12510: 2e-3, 68805: (2e-3 + 1e-6) / 2},
+        {0: 0.04, 31275: 0.4 - 0.36 * HIGH, 62550: 0.22, 125099: 0.4},
+    ],
+    "BERT": [{0: 0.0, 5_000: 5e-5, 10_000: 1e-4, 505_000: 5e-5, 999_999: 1e-4 / 990_000}],
+    "T5": [{0: 0.01, 10_000: 0.01, 40_000: 0.005, 2**18: 1 / 512, 2**19 - 1: 1 / math.sqrt(2**19 - 1)}],
+    "GPT-3 175B": [{0: 0.0, 39: 2e-5, 117: 6e-5, 81_250: 6e-6, 93_749: 6e-6}],
+    "Llama 3 405B": [{0: 0.0, 4_000: 4e-5, 8_000: 8e-5, 306_000: 8e-7 + 7.92e-5 * HIGH, 604_000: 4.04e-5}],
+    "MiniCPM": [{0: 0.0, 2_000: 0.01, 263_000: 0.01, 268_000: 0.005, 273_000: 0.0025, 278_000: 0.00125}],
+    "nanoGPT speedrun": [
+        {0: 0.04, 1313: 0.04, 1594: 0.02, 1874: 0.04 / 562},
+        {0: 0.85, 250: 0.9, 500: 0.95, 1874: 0.95},
+    ],
+    # 3 of 300 epochs of 1849, and to a hundredth
+    "YOLOv5": [
+        {0: 0.0, 1849: 0.01 / 3, 5547: 0.01, 554_699: 1e-4 + 0.0099 / 549_153},
+        {0: 0.1, 1849: 0.07, 5547: 0.01, 554_699: 1e-4 + 0.0099 / 549_153},
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "recipe"), published.RECIPES.items())
+def test_a_published_curve_has_the_numbers_of_its_paper(name: str, recipe: published.Recipe) -> None:
+    for curve, expected in zip(recipe.curves, BY_HAND[name], strict=True):
+        found = published.values(recipe, curve)
+        assert {step: found[0][step] for step in expected} == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_layer_of_the_vit_has_three_quarters_of_the_lr_of_the_next() -> None:
+    recipe = published.RECIPES["ViT-L, fine-tuned"]
+    peaks = [max(lrs) for lrs in published.values(recipe, recipe.curves[0])]
+    assert len(peaks) == 24 + 2
+    assert peaks[0] == 4e-3
+    assert peaks[1:] == pytest.approx([0.75 * peak for peak in peaks[:-1]])
+
+
+def test_published_prints_a_row_for_each_curve_and_draws_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "curves.png"
+    published.main(["--png", str(file)])
+    header, *rows, last = capsys.readouterr().out.splitlines()
+    assert header.split() == ["recipe", "value", "first", "highest", "last", "source"]
+    assert list(dict.fromkeys(row[:18].rstrip() for row in rows)) == list(BY_HAND)
+    assert rows[0][18:].split()[:4] == ["LR", "0.1", "3.2", "0.0032"]
+    assert last == str(file)
+    assert file.stat().st_size > 10_000
