@@ -25,8 +25,8 @@ def test_a_picture_is_what_the_classes_draw_now(stem: str) -> None:
 
 
 def test_no_picture_is_left_over() -> None:
-    readme = (gallery.ROOT / "README.md").read_text()
-    shown = re.findall(r"\]\(tests/pictures/(.*?)\)", readme)
+    pages = [(gallery.ROOT / page).read_text() for page in ("README.md", "recipes/README.md")]
+    shown = re.findall(r"\]\((?:\.\./)?tests/pictures/(.*?)\)", "\n".join(pages))
     assert sorted(path.name for path in gallery.PICTURES.iterdir()) == sorted(shown)
 
 
