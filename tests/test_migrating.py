@@ -28,10 +28,7 @@ def close(expected: list[float], system: str) -> Any:
     return pytest.approx(expected, rel=0.0, abs=1e-7 if system == "Keras" else 1e-11)
 
 
-<<<<<<< HEAD
-=======
 @pytest.mark.filterwarnings("ignore:The epoch parameter in")  # torch 2.4's own SequentialLR gives it
->>>>>>> 1d48c3f219799c500d5f2dcc210251a1db4785df
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.system}-{row.there}")
 def test_a_row_has_the_same_lrs_on_both_sides(row: Row, tmp_path: Path) -> None:
     by_step = row.system in PER_UPDATE
