@@ -205,12 +205,13 @@ PUBLIC = [value for value in vars(lightning_lrsched).values() if isinstance(valu
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_schedules_pickle_copy_and_print_themselves_fitted_or_not(case: Any, tmp_path: Path) -> None:
+def test_schedules_pickle_copy_and_print_themselves_fitted_or_not(case: Any, tmp_path: Path, request: Any) -> None:
     schedule = case.make(interval="step")
+    torch.serialization.add_safe_globals([*PUBLIC, reciprocal])
+    request.addfinalizer(torch.serialization.clear_safe_globals)
     for _ in range(2):
         torch.save(schedule, tmp_path / "pickled")
-        with torch.serialization.safe_globals([*PUBLIC, reciprocal]):
-            safe = torch.load(tmp_path / "pickled", weights_only=True)
+        safe = torch.load(tmp_path / "pickled", weights_only=True)
         for twin in (copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule)), safe):
             assert repr(twin) == repr(schedule)
             assert twin.state_dict() == schedule.state_dict()
