@@ -2,8 +2,8 @@
 
 A training process is killed (SIGKILL) at a random moment, terminated (SIGTERM), raises in ``training_step``, or finds
 the disk full in the middle of a checkpoint; it is started again from its newest readable checkpoint until the run is
-done. A plain run of the tests takes eight schedules through one such life each. Two ranks that share each tensor live the same
-way, and one of them is ended. The full harness, at least 200 kills and 40 of a rank::
+done. A plain run of the tests takes eight schedules through one such life each. Two ranks that share each tensor live
+the same way, and one of them is ended. The full harness, at least 200 kills and 40 of a rank::
 
     python -m pytest tests/test_faults.py -m long
 """
