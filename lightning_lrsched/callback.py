@@ -61,7 +61,7 @@ class Copied(Callback):
     def __getstate__(self) -> dict[str, Any]:
         """In primitives: who loads a pickle with ``weights_only`` has to allow the classes of the schedules only."""
         state = self._own() | {"changes": {}, "record": self.record.state(), "journal": [*map(tuple, self.journal)]}
-        return state | {"memory": dict(vars(self.memory))} if isinstance(self, Reactive) else state
+        return state | {"memory": self.memory.state()} if isinstance(self, Reactive) else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         journal = [Decision(*decision) for decision in state["journal"]]

@@ -14,7 +14,16 @@ from lightning.pytorch.callbacks import Checkpoint, GradientAccumulationSchedule
 from models import Recorder, saver, trainer
 from torch.utils.data import DataLoader, IterableDataset
 
-from lightning_lrsched import CosineAnnealing, LRSchedule, MultiStepDecay, ProductSchedule, ReduceOnPlateau, StepDecay
+from lightning_lrsched import (
+    Constant,
+    CosineAnnealing,
+    LRSchedule,
+    MultiStepDecay,
+    ProductSchedule,
+    ReduceOnPlateau,
+    SequentialSchedule,
+    StepDecay,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*changed since")
 
@@ -134,6 +143,25 @@ def test_an_argument_changed_by_anyone_applies_from_the_next_interval_on(tmp_pat
     part.step_size, model = 9, Changes(batches=4)
     trainer(tmp_path, product, max_epochs=2).fit(model)
     assert model.used == pytest.approx([1.0, 1.0, *[0.1**t for t in range(2, 8)]])
+
+
+def test_after_an_argument_of_the_whole_one_of_a_part_applies_too(tmp_path: Path) -> None:
+    sequence = SequentialSchedule([Constant(0.5), StepDecay(2, 0.5)], [2], interval="step")
+
+    class Changes(Recorder):
+        def on_train_batch_end(self, *args: Any) -> None:
+            if self.trainer.global_step == 1:
+                sequence.milestones = [3]
+            elif self.trainer.global_step == 4:
+                sequence.parts[1].gamma = 0.25
+            elif self.trainer.global_step == 6:
+                sequence.parts = (Constant(0.5), StepDecay(1, 0.5))
+            elif self.trainer.global_step == 7:
+                sequence.parts[1].gamma = 0.1
+
+    model = Changes(batches=9)
+    trainer(tmp_path, sequence, max_epochs=1).fit(model)
+    assert model.used == [0.5, 0.5, 0.5, 1.0, 1.0, 0.25, 0.125, pytest.approx(1e-4), pytest.approx(1e-5)]
 
 
 def test_what_a_schedule_sets_in_its_own_hook_is_there_for_its_formula(tmp_path: Path) -> None:

@@ -381,3 +381,12 @@ def test_a_copy_of_a_guard_with_a_lag_holds_the_number_itself(tmp_path: Path) ->
     schedule = guard(lag=True)
     lrs(tmp_path, schedule, Plays({11: 2.5}))
     assert copy(schedule).memory.late == pickle.loads(pickle.dumps(schedule)).memory.late == 2.5
+
+
+def test_the_state_of_a_guard_with_a_lag_holds_a_number_after_the_fit_too(tmp_path: Path) -> None:
+    schedule = guard(lag=True)
+    fit = trainer(tmp_path, schedule, max_epochs=1)
+    fit.fit(Plays({11: 2.5}))
+    fit.save_checkpoint(tmp_path / "after.ckpt")
+    checkpoint = torch.load(tmp_path / "after.ckpt", weights_only=True)
+    assert checkpoint["callbacks"][schedule.state_key]["memories"][0]["memory"]["late"] == 2.5

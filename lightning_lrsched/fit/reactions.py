@@ -99,9 +99,6 @@ class Reactions:
     def note_waiting(self) -> None:
         for _, monitor in self._monitors:
             monitor.note_waiting()
-        for schedule in self._schedules:
-            if schedule.memory.late is not None:
-                schedule.memory.late = float(schedule.memory.late)
 
     def warn_if_never(self) -> None:
         for _, monitor in self._monitors:

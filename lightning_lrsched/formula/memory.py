@@ -29,6 +29,9 @@ class Memory:
     #: whether they are due back when the accumulation window of now has closed
     restore_due: bool = False
 
+    def state(self) -> dict[str, Any]:
+        return vars(self) | {"late": None if self.late is None else float(self.late)}
+
 
 class Reactive(ABC):
     """A schedule that changes its curve by what it sees; its ``line`` is pure in ``t`` and its memory."""
@@ -58,7 +61,7 @@ class Reactive(ABC):
 
     def remembered(self, unit: str) -> dict[str, Any]:
         """What a checkpoint keeps: the memory, and what it means."""
-        memory = {k: v for k, v in vars(self.memory).items() if k != "kept" or self.restore_best}
+        memory = {k: v for k, v in self.memory.state().items() if k != "kept" or self.restore_best}
         return {"kind": type(self).__name__, "meaning": self._meaning(unit), "memory": memory}
 
     def other_meaning(self, remembered: dict[str, Any], unit: str) -> dict[str, tuple[object, object]]:

@@ -170,10 +170,12 @@ class _Composite(LRSchedule):
                 checks.refuse(self, "parts", "different schedules, as far as they have a memory", leaf)
 
     def __setattr__(self, name: str, value: object) -> None:
+        before = vars(self).get("fit")
         super().__setattr__(name, value)
-        if name == "fit":  # so that an argument of a part that is set during a fit applies too
-            for part in self.parts:
-                part.fit = self.fit
+        fit = vars(self).get("fit")
+        if fit is not before or (name == "parts" and fit is not None):
+            for part in self.parts:  # so that an argument of a part that is set during a fit applies too
+                part.fit = fit
 
     def moment_at(self, t: int, bases: set[float]) -> Moment:
         warmup = self.length("warmup")
