@@ -26,12 +26,12 @@ from unittest.mock import patch
 import lightning.pytorch
 import pytorch_lightning
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import LambdaCallback
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from lightning.pytorch import LightningModule, Trainer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
 from lightning_lrsched import CosineAnnealing, LRSchedule
+from lightning_lrsched.fit.lightning import Callback
 
 UPDATES, WARMUP, RESUME = 12, 3, 6  # 3 epochs of 4 batches; a quarter is warmup
 # of the base LR, by pencil: quarters of a ramp, then half a cosine of nine
@@ -111,7 +111,7 @@ def scvi_tools(run: dict[str, Any]) -> None:
     TOTALVI.setup_anndata(cells, batch_key="batch", protein_expression_obsm_key="proteins")
     model = TOTALVI(cells, n_latent=4, n_hidden=8)
     run = {k: v for k, v in run.items() if k != "logger"}  # it adds a LearningRateMonitor, which needs one
-    model.train(3, lr=1e-3, batch_size=4, train_size=0.5, **run)
+    model.train(3, lr=1e-3, batch_size=4, train_size=0.5, adversarial_classifier=True, **run)
 
 
 def pytorch_tabular(run: dict[str, Any]) -> None:
@@ -217,28 +217,24 @@ Used = list[list[list[float]]]  # by optimizer, update and group
 
 
 @contextmanager
-def resuming(ckpt_path: Path) -> Iterator[None]:
-    """For packages that hand no ``ckpt_path`` on, and keep more in a checkpoint than is loaded safely."""
-
-    def resumes(fit: Any) -> Any:
-        return lambda *args, **keywords: fit(*args, **keywords | {"ckpt_path": ckpt_path})
-
-    with patch.dict(os.environ, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1"), ExitStack() as patches:
+def fitting(another: Callable[[Any], Any]) -> Iterator[None]:
+    """With another ``Trainer.fit`` in either of Lightning's packages."""
+    with ExitStack() as patches:
         for package in (lightning.pytorch, pytorch_lightning):
-            patches.enter_context(patch.object(package.Trainer, "fit", resumes(package.Trainer.fit)))
+            patches.enter_context(patch.object(package.Trainer, "fit", another(package.Trainer.fit)))
         yield
 
 
-def used(case: Case, folder: Path, *others: Callback) -> Used:
-    """The LRs that each update used, asked of torch after it."""
+def used(case: Case, folder: Path) -> Used:
+    """The LRs that each update used, asked of torch when its step begins."""
     found: dict[Any, list[list[float]]] = {}
 
     def note(optimizer: Any, *_: Any) -> None:
         found.setdefault(optimizer, []).append([float(group["lr"]) for group in optimizer.param_groups])
 
-    hook = register_optimizer_step_post_hook(note)
+    hook = register_optimizer_step_pre_hook(note)
     try:
-        case.fit({**QUIET, "default_root_dir": folder, "callbacks": [deepcopy(case.schedule), *others]})
+        case.fit({**QUIET, "default_root_dir": folder, "callbacks": [deepcopy(case.schedule)]})
     finally:
         hook.remove()
     return list(found.values())
@@ -260,20 +256,42 @@ class Outcome(NamedTuple):
     unsafe: list[str]  # what torch.load(weights_only=True) has to be allowed for the checkpoint
 
 
-def tried(case: Case, folder: Path) -> Outcome:
-    def save(trainer: Any, *_: Any) -> None:
+class Saver(Callback):
+    """In the middle of an epoch."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
         if trainer.fit_loop.total_batch_idx + 1 == RESUME:
-            trainer.save_checkpoint(folder / "middle.ckpt")
+            trainer.save_checkpoint(self.file)
+
+
+def tried(case: Case, folder: Path) -> Outcome:
+    file = folder / "middle.ckpt"
+
+    # not among the callbacks that the package is given, for some keep those in a checkpoint
+    def saves(fit: Any) -> Any:
+        def with_saver(trainer: Any, *args: Any, **keywords: Any) -> Any:
+            trainer.callbacks.append(Saver(file))
+            return fit(trainer, *args, **keywords)
+
+        return with_saver
+
+    # not all hand a ckpt_path on, and not all keep only what is loaded safely
+    def resumes(fit: Any) -> Any:
+        return lambda *args, **keywords: fit(*args, **keywords | {"ckpt_path": file})
 
     here = os.getcwd()
     os.chdir(folder)  # where some leave files
     try:
-        first = used(case, folder, LambdaCallback(on_train_batch_end=save))
-        with resuming(folder / "middle.ckpt"):
+        with fitting(saves):
+            first = used(case, folder)
+        with fitting(resumes), patch.dict(os.environ, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1"):
             second = used(case, folder)
     finally:
         os.chdir(here)
-    unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(folder / "middle.ckpt")
+    unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(file)
     return Outcome(right(case, first), right(case, second, RESUME), sorted(unsafe))
 
 

@@ -135,7 +135,9 @@ def check(cases: list[Case], folder: Path) -> None:
         read = case.read(logger, folder)
         assert read.points == list(zip(range(12), model.used, strict=True))
         if case.shows_text:
-            name = "ReduceOnPlateau-param_groups-0-" if case.read is of_mlflow else "ReduceOnPlateau{'param_groups': 0}"
+            name = (
+                "ReduceOnPlateau-param_groups-0-" if case.read is of_mlflow else "ReduceOnPlateau{'param_groups': (0,)}"
+            )
             assert dict(read.texts) == {f"{name}/call": [f"`{schedule!r}`"], f"{name}/journal": decisions}
 
 
