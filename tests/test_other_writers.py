@@ -341,17 +341,18 @@ def test_a_search_that_finds_nothing_changes_nothing(tmp_path: Path) -> None:
     assert model.used == [1.0, 0.5, 0.25, 0.125]
 
 
+class ByHand(Tunable):
+    def __init__(self) -> None:
+        super().__init__(batches=2)
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        optimizer: Any = self.optimizers()
+        self.used.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+
+
 def test_swa_in_manual_optimization_owns_the_lr_alone(tmp_path: Path) -> None:
-    class ByHand(Tunable):
-        def __init__(self) -> None:
-            super().__init__(batches=2)
-            self.automatic_optimization = False
-
-        def training_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
-            optimizer: Any = self.optimizers()
-            self.used.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-
     model = ByHand()
     swa = StochasticWeightAveraging(swa_lrs=0.3, swa_epoch_start=2)
     trainer(tmp_path, StepDecay(1, 0.5, interval="step"), swa, Edits(), max_epochs=4).fit(model)
@@ -389,3 +390,56 @@ def test_a_search_in_mid_run_that_falls_under_the_floor_is_refused(tmp_path: Pat
     with pytest.raises(MisconfigurationException, match=r"'eta_min' must not lie above the base LR .*, got 0\.05, but"):
         trainer(tmp_path, FindsForAll(), CosineAnnealing(eta_min=0.05), max_epochs=4).fit(model)
     assert model.used == pytest.approx([1.0, 0.05 + 0.95 * (2 + 2**0.5) / 4])
+
+
+class PutsAnotherOptimizer(Callback):
+    """At the start of epoch 1 and after a restart, as FinetuningScheduler's new_optimizer does."""
+
+    def put(self, trainer: Any) -> None:
+        layer = trainer.lightning_module.layer
+        groups = [{"params": [layer.weight]}, {"params": [layer.bias], "lr": 0.8}]
+        trainer.strategy.optimizers = [torch.optim.Adagrad(groups, lr=0.3)]
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.ckpt_path:
+            self.put(trainer)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.current_epoch == 1 and not isinstance(trainer.optimizers[0], torch.optim.Adagrad):
+            self.put(trainer)
+
+
+def test_an_optimizer_in_the_place_of_another_goes_on_from_the_base_of_before(tmp_path: Path, caplog: Any) -> None:
+    """And a group that joins with it keeps its LR for its first interval, and follows the curve from there."""
+    used = [1.0] * 2 + [[0.5, 0.8]] * 2 + [[0.25, 0.4]] * 2
+
+    def made() -> Recorder:
+        model = Recorder(batches=2)
+        model.configure = lambda _: torch.optim.SGD([model.layer.weight], lr=1.0)
+        return model
+
+    model = made()
+    trainer(tmp_path, StepDecay(1, 0.5), PutsAnotherOptimizer(), saver(tmp_path), max_epochs=3).fit(model)
+    assert model.used == used
+    assert [message for message in caplog.messages if " place of " in message] == [
+        "StepDecay: other code put Adagrad in the place of SGD. The schedule goes on with it, from the base LR that"
+        " each group had."
+    ]
+    for step in (3, 4, 5):
+        resumed = made()
+        fit = trainer(tmp_path, StepDecay(1, 0.5), PutsAnotherOptimizer(), max_epochs=3)
+        fit.fit(resumed, ckpt_path=tmp_path / f"{step}.ckpt")
+        assert resumed.used == used[step:]
+
+
+def test_the_updates_of_an_optimizer_in_the_place_of_another_are_counted_in_manual_optimization(tmp_path: Path) -> None:
+    model = ByHand()
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), PutsAnotherOptimizer(), max_epochs=2).fit(model)
+    assert model.used == [1.0, 0.5, 0.25, 0.125]
+
+
+def test_an_optimizer_in_the_place_of_another_without_the_number_is_refused(tmp_path: Path) -> None:
+    model = Recorder(lambda params: torch.optim.SGD(params, lr=1.0, momentum=0.9), batches=2)
+    schedule = StepDecay(1, 0.5, hyperparameter="momentum")
+    with pytest.raises(MisconfigurationException, match="StepDecay: Adagrad has no number 'momentum' to schedule"):
+        trainer(tmp_path, schedule, PutsAnotherOptimizer(), max_epochs=2).fit(model)

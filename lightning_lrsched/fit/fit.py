@@ -60,10 +60,9 @@ class Fit:
         self.started = True
         changes.tell_of_no_state(schedule, trainer)
         self.values.progress = Progress(trainer, schedule)
+        rivals.follow(schedule, trainer, self.values)
         rivals.leave_to_others(schedule, trainer, self.values)
-        if self.values.progress.manual:
-            for groups in self.values.driven:
-                self._hooks += count_updates(trainer, schedule, groups, self.values)
+        self._hooks = count_updates(trainer, schedule, self.values, self.values.driven)
         self._enter()
         self._branching.start()
         self.values.open_logbook([fit.schedule for fit in self._company])
@@ -134,7 +133,6 @@ class Fit:
             self.values.note()
         for hook in self._hooks:
             hook.remove()
-        self._hooks.clear()
 
     # ---- epochs and batches
 
@@ -154,6 +152,8 @@ class Fit:
 
     def batch_starts(self, batch_idx: int) -> None:
         first, self._first_batch = self._first_batch, False
+        if replaced := rivals.follow(self.schedule, self._trainer, self.values):
+            self._hooks += count_updates(self._trainer, self.schedule, self.values, replaced)
         if first:  # others act when an epoch starts
             rivals.leave_to_others(self.schedule, self._trainer, self.values)
             self.stale |= self.values.progress.arrive(batch_idx)

@@ -99,7 +99,7 @@ def claim(owners: Sequence[Owner], optimizers: list[Optimizer]) -> list[Claim]:
     for owner, claimed in zip(owners, claims, strict=True):
         for index, selection in claimed.items():
             groups: list[Group] = optimizers[index].param_groups
-            _refuse_missing(owner, optimizers[index], [groups[i] for i in selection.of(groups)])
+            refuse_missing(owner, optimizers[index], [groups[i] for i in selection.of(groups)])
     return claims
 
 
@@ -141,7 +141,7 @@ def refuse_shared(taken: Sequence[tuple[Owner, Taken]], optimizers: list[Optimiz
                     )
 
 
-def _refuse_missing(owner: Owner, optimizer: Optimizer, groups: list[Group]) -> None:
+def refuse_missing(owner: Owner, optimizer: Optimizer, groups: list[Group]) -> None:
     kind = type(optimizer).__name__
     for key, also in combinations(hyperparameters(owner), 2):
         if any(where(group, key) == where(group, also) for group in groups):

@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 
 from ..formula.decisions import title
 from .callbacks import callbacks_of, is_a
+from .groups import DrivenGroups
 from .numbers import put
-from .ownership import Claim, Owner, hyperparameters, refusal
+from .ownership import Claim, Owner, hyperparameters, refusal, refuse_missing
 from .protocol import Schedule
 from .values import Values
 
@@ -112,6 +113,26 @@ def leave_to_others(schedule: Schedule, trainer: Trainer, values: Values) -> Non
             )
         record.yielded[groups.index] = scheduler
         values.let_go(groups)
+
+
+# ---- an optimizer that another callback puts in the place of one, as FinetuningScheduler's new_optimizer does
+
+
+def follow(schedule: Schedule, trainer: Trainer, values: Values) -> list[DrivenGroups]:
+    """Go on with the optimizers that the Trainer has now; the groups of those that are new."""
+    if (optimizers := trainer.strategy.optimizers) is values.optimizers:  # others come in another list
+        return []
+    values.optimizers = optimizers
+    replaced = [groups for groups in values.driven if groups.optimizer is not optimizers[groups.index]]
+    for groups in replaced:
+        old, new = groups.optimizer, optimizers[groups.index]
+        refuse_missing(schedule, new, [new.param_groups[i] for i in groups.selection.of(new.param_groups)])
+        groups.optimizer = new
+        rank_zero_info(
+            f"{type(schedule).__name__}: other code put {type(new).__name__} in the place of {type(old).__name__}. The"
+            f" schedule goes on with it, from the base {title(groups.hyperparameter)} that each group had."
+        )
+    return replaced
 
 
 # ---- a user's own hand

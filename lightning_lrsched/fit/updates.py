@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -15,6 +16,13 @@ from .values import Values
 
 
 def count_updates(
+    trainer: Trainer, schedule: Schedule, values: Values, driven: Iterable[DrivenGroups]
+) -> list[RemovableHandle]:
+    """Count each optimizer's updates where the Trainer does not."""
+    return [hook for groups in driven if values.progress.manual for hook in _hooks(trainer, schedule, groups, values)]
+
+
+def _hooks(
     trainer: Trainer, schedule: Schedule, groups: DrivenGroups, values: Values
 ) -> tuple[RemovableHandle, RemovableHandle]:
     """Count the optimizer's updates, and give each its value, from torch's own hooks of a step."""

@@ -37,6 +37,7 @@ class Values:
         self._first = 0
         self._reacts = bool(schedule.reactive())
         self.driven = driven
+        self.optimizers = trainer.optimizers  # all of the Trainer's, at the last look
         self.placed: Placed
         self.progress: Progress
 
