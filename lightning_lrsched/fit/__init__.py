@@ -118,8 +118,9 @@ was. Where the Trainer does not know the length of the run there is none.
 - **StochasticWeightAveraging**: when its scheduler comes in, the schedule says so once and stops writing, after a
   resume too.
 - **finetuning-scheduler**: it says which parameters train from when on, and with which LR a phase's group comes; the
-  schedule owns every group's LR from there, as with BackboneFinetuning. Its own ``new_lr_scheduler`` takes the LR over
-  for good, as StochasticWeightAveraging does.
+  schedule owns every group's LR from there, as with BackboneFinetuning. A phase's ``new_optimizer`` is followed, from
+  the base LR that each group had. Leave ``new_lr_scheduler`` out: it looks for a torch scheduler to replace, and fails
+  with an IndexError where there is none.
 - **A torch scheduler from ``configure_optimizers``**: refused, for two cannot own one LR. ``replace_scheduler=True``
   takes it off for this fit.
 """
