@@ -129,6 +129,13 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
     ).fit(model, ckpt_path=checkpoint)
 
 
+def leave() -> None:
+    """As Lightning does not: a thread of gloo that still runs may abort the process while it exits."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 if __name__ == "__main__":
     for fit in " ".join(sys.argv[1:]).split(" , "):
         main(*fit.split())
+    leave()

@@ -16,6 +16,7 @@ from cases import CASES
 from lightning.pytorch import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
 from models import Recorder, saver, trainer
+from ranks import leave
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -202,3 +203,4 @@ def main(folder: str, alone: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    leave()
