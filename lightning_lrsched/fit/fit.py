@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from . import changes, rivals
+from . import changes
 from .branching import Branching
 from .dashboard import open_dashboard, show_plans
 from .groups import DrivenGroups
@@ -20,6 +20,7 @@ from .ownership import Claim, claim, refuse_high_floor, refuse_shared, refuse_sh
 from .position import Progress, batches_done, window_open
 from .protocol import Schedule
 from .reactions import Reactions, reactive_in
+from .rivals import Rivals, refuse_old_finder, take_off
 from .updates import count_updates
 from .values import Values
 
@@ -41,7 +42,7 @@ class Fit:
         self._trainer = trainer
         self._company = company
         self._told = told
-        self._found = rivals.found(trainer)
+        self._rivals = Rivals(schedule, trainer, self.values)
         self._reactions = Reactions(schedule, trainer, self.values) if schedule.reactive() else None
         self._branching = Branching(schedule, trainer, self.values)
         self._hooks: list[RemovableHandle] = []
@@ -49,7 +50,6 @@ class Fit:
         self._restless = bool(schedule.reactive()) or schedule.counts in ("second", "interval")
         self._first_batch = True  # of an epoch, or of what is left of one after a restart
         self._epoch_began = False
-        self._edited = False  # whether other code's edit of a value was told
         self._repaced = False  # whether a change of pace within this fit was told
 
     # ---- begin and end
@@ -60,8 +60,8 @@ class Fit:
         self.started = True
         changes.tell_of_no_state(schedule, trainer)
         self.values.progress = Progress(trainer, schedule)
-        rivals.follow(schedule, trainer, self.values)
-        rivals.leave_to_others(schedule, trainer, self.values)
+        self._rivals.follow()
+        self._rivals.leave_to_others()
         self._hooks = count_updates(trainer, schedule, self.values, self.values.driven)
         self._enter()
         self._branching.start()
@@ -152,25 +152,26 @@ class Fit:
 
     def batch_starts(self, batch_idx: int) -> None:
         first, self._first_batch = self._first_batch, False
-        if replaced := rivals.follow(self.schedule, self._trainer, self.values):
-            self._hooks += count_updates(self._trainer, self.schedule, self.values, replaced)
+        values = self.values
+        if values.optimizers is not self._trainer.strategy.optimizers:  # others come in another list
+            self._hooks += count_updates(self._trainer, self.schedule, values, self._rivals.follow())
         if first:  # others act when an epoch starts
-            rivals.leave_to_others(self.schedule, self._trainer, self.values)
-            self.stale |= self.values.progress.arrive(batch_idx)
+            self._rivals.leave_to_others()
+            self.stale |= values.progress.arrive(batch_idx)
         if self.stale:
             self._place()
         if not (self._restless and window_open(self._trainer, batch_idx)):
             if self._reactions is not None:
                 self._reactions.restore()
-            self.values.apply()
+            values.apply()
             if first:
-                self._edited = rivals.undo_edits(self.schedule, self.values, told=self._edited)
+                self._rivals.undo_edits()
         if first and self is self._company[-1]:
             show_new_plans(self._trainer, self._company)
-        due = self.values.note_point(self._epoch_began)
+        due = values.logbook is not None and values.logbook.due(self._epoch_began)
         self._epoch_began = False
         if due and (self._reactions is None or not self._reactions.watches):
-            self.values.log_point()  # else the update may yet be given another LR
+            values.log_point()  # else the update may yet be given another LR
 
     def batch_ends(self, batch_idx: int) -> None:
         self.values.take_in()
@@ -236,8 +237,7 @@ class Fit:
 
     def _begin_anew_after_finder(self) -> None:
         schedule, trainer, record = self.schedule, self._trainer, self.schedule.record
-        suggestion = rivals.newly_found(trainer, self._found)
-        self._found = rivals.found(trainer)
+        suggestion = self._rivals.newly_found()
         if suggestion is None:
             return
         record.restart = (trainer.current_epoch, trainer.global_step - record.skipped, suggestion)
@@ -273,8 +273,8 @@ def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
         return
     refuse_shared_memory(reactive_in(schedules))
     claims = claim(schedules, trainer.optimizers)
-    rivals.refuse_old_finder(schedules[0], trainer)
-    rivals.take_off(list(zip(schedules, claims, strict=True)), trainer)
+    refuse_old_finder(schedules[0], trainer)
+    take_off(list(zip(schedules, claims, strict=True)), trainer)
     company: list[Fit] = []
     told: set[str] = set()
     for schedule, claimed in zip(schedules, claims, strict=True):

@@ -88,6 +88,7 @@ class Logbook:
         self._metrics = trainer.callback_metrics if log else None
         self._bar: dict[str, Any] | None = trainer.progress_bar_metrics if prog_bar else None
         self._last_step = last_step
+        self.point: int | None = None  # the x of a point that is due for the coming update
         self._every: int = trainer.log_every_n_steps if trainer.loggers and log else 0  # type: ignore[attr-defined]
         self._curves: list[list[tuple[str, str, int]]] = []
 
@@ -115,14 +116,17 @@ class Logbook:
             if self._bar is not None:
                 self._bar[name] = f"{value:.3g}"  # rich would cut a number to three places
 
-    def due(self, epoch_began: bool) -> int | None:
-        """The x of a point, at the Trainer's cadence and at an epoch's first batch: a short run has some too."""
+    def due(self, epoch_began: bool) -> bool:
+        """Whether a point is, at the Trainer's cadence and at an epoch's first batch: a short run has some too."""
         step = logged_step(self._trainer)
         wanted = self._every and (epoch_began or (step + 1) % self._every == 0)
-        return step if wanted and step > self._last_step else None
+        self.point = step if wanted and step > self._last_step else None
+        return self.point is not None
 
-    def write(self, step: int, driven: list[DrivenGroups]) -> None:
-        """Send the LRs that the coming update uses to every logger."""
+    def write(self, driven: list[DrivenGroups]) -> int:
+        """Send the LRs that the coming update uses to every logger; the x of the point."""
+        assert self.point is not None
+        step, self.point = self.point, None
         self._last_step = step
         values = {
             name: groups.in_force(place, number)
@@ -131,3 +135,4 @@ class Logbook:
         }
         for logger in self._trainer.loggers if values else ():
             logger.log_metrics(values, step=step)
+        return step

@@ -85,72 +85,6 @@ def _undo(taker: Owner, scheduler: Any, optimizer: Optimizer, suggested: list[fl
             rank_zero_info(f"{message}, stand in for it.")
 
 
-# ---- schedulers that another callback installs during the fit, as StochasticWeightAveraging does
-
-
-def installed_on(trainer: Trainer, optimizer: Optimizer) -> str | None:
-    """The scheduler that has taken an optimizer over."""
-    for config in trainer.lr_scheduler_configs:
-        if config.scheduler.optimizer is optimizer and not isinstance(config.scheduler, TakenOff):
-            return type(config.scheduler).__name__
-    return None
-
-
-def leave_to_others(schedule: Schedule, trainer: Trainer, values: Values) -> None:
-    """Let go of the groups whose LR another scheduler owns, or will own again after a restart."""
-    record = schedule.record
-    averaging: list[Any] = [c for c in callbacks_of(trainer) if is_a(c, "StochasticWeightAveraging")]
-    comes_back = any(swa.swa_start <= trainer.current_epoch for swa in averaging)
-    for groups in list(values.driven) if "lr" in schedule.numbers else ():
-        known = record.yielded.get(groups.index)
-        scheduler = installed_on(trainer, groups.optimizer) or (known if comes_back else None)
-        if scheduler is None:
-            continue
-        if known is None:
-            rank_zero_info(
-                f"{type(schedule).__name__}: {scheduler} was installed on {type(groups.optimizer).__name__} during the"
-                " fit and owns its LR from here on."
-            )
-        record.yielded[groups.index] = scheduler
-        values.let_go(groups)
-
-
-# ---- an optimizer that another callback puts in the place of one, as FinetuningScheduler's new_optimizer does
-
-
-def follow(schedule: Schedule, trainer: Trainer, values: Values) -> list[DrivenGroups]:
-    """Go on with the optimizers that the Trainer has now; the groups of those that are new."""
-    if (optimizers := trainer.strategy.optimizers) is values.optimizers:  # others come in another list
-        return []
-    values.optimizers = optimizers
-    replaced = [groups for groups in values.driven if groups.optimizer is not optimizers[groups.index]]
-    for groups in replaced:
-        old, new = groups.optimizer, optimizers[groups.index]
-        refuse_missing(schedule, new, [new.param_groups[i] for i in groups.selection.of(new.param_groups)])
-        groups.optimizer = new
-        rank_zero_info(
-            f"{type(schedule).__name__}: other code put {type(new).__name__} in the place of {type(old).__name__}. The"
-            f" schedule goes on with it, from the base {title(groups.hyperparameter)} that each group had."
-        )
-    return replaced
-
-
-# ---- a user's own hand
-
-
-def undo_edits(schedule: Schedule, values: Values, told: bool) -> bool:
-    """Put back what other code has edited; whether that was told, once."""
-    for groups in values.driven:
-        if (edited := groups.rewrite()) and not told:
-            told = True
-            rank_zero_info(
-                f"{type(schedule).__name__}: other code changed the {' and the '.join(map(title, edited))} of"
-                f" {type(groups.optimizer).__name__}; the schedule put its own back, as it will at every change and"
-                " every epoch."
-            )
-    return told
-
-
 # ---- LR finders
 
 
@@ -179,9 +113,76 @@ def suggestions(trainer: Trainer) -> list[float]:
     return [float(lr) for lr in each if lr is not None]
 
 
-def newly_found(trainer: Trainer, before: list[Any]) -> float | None:
-    """The LR that a search in mid-run, by the subclass of Lightning's documentation, has found and set."""
-    new = [now for now, old in zip(found(trainer), before, strict=True) if now is not old]
-    suggestion = new[-1].suggestion() if new else None
-    lrs = [float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups]
-    return None if suggestion is None or any(lr != suggestion for lr in lrs) else float(suggestion)
+# ---- during the fit
+
+
+def installed_on(trainer: Trainer, optimizer: Optimizer) -> str | None:
+    """The scheduler that has taken an optimizer over."""
+    for config in trainer.lr_scheduler_configs:
+        if config.scheduler.optimizer is optimizer and not isinstance(config.scheduler, TakenOff):
+            return type(config.scheduler).__name__
+    return None
+
+
+class Rivals:
+    """Those who write the values of one schedule during its fit: what they have done is followed, or undone."""
+
+    def __init__(self, schedule: Schedule, trainer: Trainer, values: Values) -> None:
+        self._schedule = schedule
+        self._trainer = trainer
+        self._values = values
+        self._found = found(trainer)
+        self._told = False  # of an edit that was undone
+
+    def follow(self) -> list[DrivenGroups]:
+        """Go on with an optimizer that came in the place of one, as of FinetuningScheduler's; the groups of such."""
+        values, schedule = self._values, self._schedule
+        values.optimizers = optimizers = self._trainer.strategy.optimizers
+        replaced = [groups for groups in values.driven if groups.optimizer is not optimizers[groups.index]]
+        for groups in replaced:
+            old, new = groups.optimizer, optimizers[groups.index]
+            refuse_missing(schedule, new, [new.param_groups[i] for i in groups.selection.of(new.param_groups)])
+            groups.optimizer = new
+            rank_zero_info(
+                f"{type(schedule).__name__}: other code put {type(new).__name__} in the place of {type(old).__name__}."
+                f" The schedule goes on with it, from the base {title(groups.hyperparameter)} that each group had."
+            )
+        return replaced
+
+    def leave_to_others(self) -> None:
+        """Let go of the groups whose LR another scheduler owns, or will own again after a restart."""
+        trainer, schedule = self._trainer, self._schedule
+        yielded = schedule.record.yielded
+        averaging: list[Any] = [c for c in callbacks_of(trainer) if is_a(c, "StochasticWeightAveraging")]
+        comes_back = any(swa.swa_start <= trainer.current_epoch for swa in averaging)
+        for groups in list(self._values.driven) if "lr" in schedule.numbers else ():
+            known = yielded.get(groups.index)
+            scheduler = installed_on(trainer, groups.optimizer) or (known if comes_back else None)
+            if scheduler is None:
+                continue
+            if known is None:
+                rank_zero_info(
+                    f"{type(schedule).__name__}: {scheduler} was installed on {type(groups.optimizer).__name__} during"
+                    " the fit and owns its LR from here on."
+                )
+            yielded[groups.index] = scheduler
+            self._values.let_go(groups)
+
+    def undo_edits(self) -> None:
+        """Put back what a user's own hand has edited, and tell it once."""
+        for groups in self._values.driven:
+            if (edited := groups.rewrite()) and not self._told:
+                self._told = True
+                rank_zero_info(
+                    f"{type(self._schedule).__name__}: other code changed the {' and the '.join(map(title, edited))} of"
+                    f" {type(groups.optimizer).__name__}; the schedule put its own back, as it will at every change and"
+                    " every epoch."
+                )
+
+    def newly_found(self) -> float | None:
+        """The LR that a search in mid-run, by the subclass of Lightning's documentation, has found and set."""
+        before, self._found = self._found, found(self._trainer)
+        new = [now for now, old in zip(self._found, before, strict=True) if now is not old]
+        suggestion = new[-1].suggestion() if new else None
+        lrs = [float(group["lr"]) for optimizer in self._trainer.optimizers for group in optimizer.param_groups]
+        return None if suggestion is None or any(lr != suggestion for lr in lrs) else float(suggestion)

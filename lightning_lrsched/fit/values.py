@@ -30,14 +30,12 @@ class Values:
         self._schedule = schedule
         self._trainer = trainer
         self._joined = joined
-        self._logbook: Logbook | None = None
-        self._point: int | None = None  # the x of a point that is logged once its update is made
+        self.logbook: Logbook | None = None
         self._watched = False  # whether a callback may look at the values at any batch
-        self._ahead: list[Moment] = []  # of the intervals from the first one on
-        self._first = 0
+        self._ahead: dict[int, Moment] = {}  # of the coming intervals
         self._reacts = bool(schedule.reactive())
         self.driven = driven
-        self.optimizers = trainer.optimizers  # all of the Trainer's, at the last look
+        self.optimizers = trainer.strategy.optimizers  # all of the Trainer's, at the last look
         self.placed: Placed
         self.progress: Progress
 
@@ -50,14 +48,14 @@ class Values:
         log = schedule.log_lr and not monitored
         if log or schedule.prog_bar:
             name, last = type(schedule).__name__, schedule.record.logged
-            self._logbook = Logbook(trainer, name, last, log, schedule.prog_bar)
+            self.logbook = Logbook(trainer, name, last, log, schedule.prog_bar)
             self.name()
         self._watched = schedule.prog_bar or any(looks_at_any_batch(callback) for callback in others)
 
     def name(self) -> None:
         """The groups have changed, and their curves with them."""
-        if self._logbook is not None:
-            self._logbook.name(self.driven, self._schedule.momentum is not None)
+        if self.logbook is not None:
+            self.logbook.name(self.driven, self._schedule.momentum is not None)
 
     # ---- writing
 
@@ -76,18 +74,19 @@ class Values:
     def place(self, placed: Placed) -> None:
         """The schedule as it stands in the run from now on."""
         self.placed = placed
-        self._ahead = []
+        self._ahead = {}
 
     def _at(self, made: int, bases: set[float]) -> Moment:
         """The moment of an interval; and with it those of the next ones, twice as many each time."""
         now = self.placed.moment(self.progress.at(made), bases)
         # a schedule that reacts may yet say otherwise, and a formula of the user's is asked when its time has come
         if not self._reacts and isinstance(now, Line):
-            times = min(2 * len(self._ahead) + 1, AHEAD)
-            self._first, self._ahead = made, [now]
+            coming = range(made + 1, made + min(2 * len(self._ahead) + 1, AHEAD))
+            moments = self.placed.moments(map(self.progress.at, coming), bases)
+            lines = takewhile(lambda moment: isinstance(moment, Line), moments)
+            self._ahead = {made: now}
             with suppress(Exception):  # of a formula that has no value there, where the run may never come
-                coming = self.placed.moments(map(self.progress.at, range(made + 1, made + times)), bases)
-                self._ahead += takewhile(lambda moment: isinstance(moment, Line), coming)
+                self._ahead.update(zip(coming, lines, strict=False))
         return now
 
     def rewrite(self) -> None:
@@ -109,9 +108,7 @@ class Values:
         self.name()
 
     def _put(self, groups: DrivenGroups, made: int) -> None:
-        ahead = made - self._first
-        known = 0 <= ahead < len(self._ahead)
-        changed = groups.write(made, self._ahead[ahead] if known else self._at(made, groups.distinct))
+        changed = groups.write(made, self._ahead.get(made) or self._at(made, groups.distinct))
         if self._schedule.momentum is not None:
             momentum = self.placed.momentum(self.progress.at(made))
             groups.write_beside("momentum", [momentum] * len(groups.members))
@@ -138,16 +135,11 @@ class Values:
 
     def publish(self, driven: list[DrivenGroups] | None = None) -> None:
         """Let other callbacks see the values: at every change if one may look, else when Lightning's own do."""
-        if self._logbook is not None:
+        if self.logbook is not None:
             for groups in self.driven if driven is None else driven:
-                self._logbook.publish(self.driven.index(groups), groups)
-
-    def note_point(self, epoch_began: bool) -> bool:
-        """Whether a point of the loggers is due for the coming update."""
-        self._point = None if self._logbook is None else self._logbook.due(epoch_began)
-        return self._point is not None
+                self.logbook.publish(self.driven.index(groups), groups)
 
     def log_point(self) -> None:
-        if self._point is not None and self._logbook is not None:
-            self._logbook.write(self._point, self.driven)
-            self._schedule.record.logged, self._point = self._point, None
+        """Log the point that is due, once its update has the values that it will have."""
+        if self.logbook is not None and self.logbook.point is not None:
+            self._schedule.record.logged = self.logbook.write(self.driven)
