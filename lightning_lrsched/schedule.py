@@ -232,7 +232,7 @@ class LRSchedule(LRCallback):
         batch_size: int | None = None,
         seconds: int | None = None,
     ) -> list[float] | list[list[float]]:
-        """The LRs of a run of this length, from its start, with no Trainer and no change to the schedule.
+        """The LRs of a run of this length, without a Trainer, reactions to a metric, and changes to the schedule.
 
         >>> class Halving(LRSchedule):
         ...     def lr_at(self, t, base_lr):
@@ -241,8 +241,6 @@ class LRSchedule(LRCallback):
         [0.4, 0.2, 0.1]
         >>> Halving(interval="step", warmup="1 epoch").preview(epochs=2, steps_per_epoch=3, base_lr=[0.8])
         [[0.2, 0.4, 0.6000000000000001, 0.8, 0.4, 0.2]]
-
-        A schedule that watches a metric shows its curve without reactions.
 
         Args:
             epochs: Epochs of the run, >= 1. None: a run in which most of the curve happens.
