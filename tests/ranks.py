@@ -24,6 +24,7 @@ from models import Recorder, trainer
 from lightning_lrsched import (
     BackOffOnSpike,
     CooldownOnPlateau,
+    GreedyLR,
     LRSchedule,
     MultiStepDecay,
     ReduceOnPlateau,
@@ -99,7 +100,7 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
     warnings.simplefilter("ignore")
     model = Sharded() if strategy == "sharded" else Ranked()
     model.missing = 3 if "missing" in folder else VALIDATIONS
-    plateau = ReduceOnPlateau(patience=2, factor=0.5, threshold=0.0, restore_best=True, param_groups="a")
+    plateau: LRSchedule = ReduceOnPlateau(patience=2, factor=0.5, threshold=0.0, restore_best=True, param_groups="a")
     steps: LRSchedule = StepDecay(3, 0.5, interval="step", param_groups="b")
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", 1))  # torchrun's
     shared = ModelParallelStrategy(nodes * int(devices), 1, process_group_backend="gloo")
@@ -108,6 +109,8 @@ def main(strategy: str, devices: str, folder: str, checkpoint: str | None = None
         asked = {"param_groups": "b", "checkpoint_before_decay": True}
         steps = CooldownOnPlateau(5, patience=9, threshold=0.0, interval="step", **asked)
         run["max_time"] = timedelta(hours=1)
+    if "greedy" in folder:
+        plateau = GreedyLR(patience=2, factor=0.5, threshold=0.0, param_groups="a")
     if "spike" in folder:
         steps = BackOffOnSpike(hold=2, recovery=1, window=5, interval="step", param_groups="b")
     if "units" in folder:

@@ -128,6 +128,17 @@ def test_a_spike_on_one_rank_slows_down_both(tmp_path: Path) -> None:
     assert [b for _, b in first["used"]] == pytest.approx([1.0] * 8 + [0.1] * 2 + [0.55] + [1.0] * 9)
 
 
+def test_greedy_rises_and_falls_on_both(tmp_path: Path) -> None:
+    first, second = run("ddp", 2, tmp_path / "greedy")
+    assert first == second
+    # the means of epochs 0 and 1 improve; from epoch 3 on none does
+    falls = [max(0.5 ** (n // 2), 0.01) for n in range(16)]
+    assert first["after_validation"] == [1.0, 2.0, 2.0, 2.0, *falls]
+    rest = tmp_path / "greedy-rest"
+    for resumed in run("ddp", 2, rest, tmp_path / "greedy" / "10.ckpt"):
+        assert resumed["used"] == first["used"][10:]
+
+
 def test_a_cooldown_begins_on_both(tmp_path: Path) -> None:
     first, second = run("ddp", 2, tmp_path / "cooldown")
     assert first == second
