@@ -224,6 +224,25 @@ def test_a_late_group_of_such_a_checkpoint_keeps_its_other_numbers_too(tmp_path:
     assert [group[:2] for group in model.found[0]] == [(0.0375, 0.0125), (0.0875, 0.0), (0.25, 0.15)]
 
 
+def test_the_lr_scale_of_a_group_multiplies_an_lr_that_follows_another_number_too(tmp_path: Path) -> None:
+    class Scaled(Groups):
+        def join(self, optimizer: Any) -> None:
+            optimizer.add_param_group({"params": [self.new], "lr": 0.5, "weight_decay": 0.3, "lr_scale": 0.5})
+
+    def scaled(params: Any) -> Any:
+        return torch.optim.AdamW([{"params": list(params), "lr_scale": 0.5}], lr=1.0, weight_decay=0.1)
+
+    model = Scaled(scaled, 2, batches=4)
+    halving = StepDecay(1, 0.5, interval="step", hyperparameter=["weight_decay", "lr"])
+    trainer(tmp_path, halving, max_epochs=1).fit(model)
+    assert [[group[:2] for group in groups] for groups in model.found] == [
+        [(0.5, 0.1)],
+        [(0.25, 0.05)],
+        [(0.125, 0.025), (0.5, 0.3)],  # which comes as it is
+        [(0.0625, 0.0125), (0.25, 0.15)],
+    ]
+
+
 @pytest.mark.parametrize(
     ("schedules", "message"),
     [

@@ -153,8 +153,9 @@ class DrivenGroups:
         reference = self._base_that_leads(plain)
         share = moment_of({reference}).at(reference) / reference or 1.0  # 0 has no multiples
         groups = self._all()
-        for member in new:
-            member.base = float(read(groups[member.index], self.hyperparameter))  # just as it came, with no lr_scale
+        for member in new:  # just as it came, with no lr_scale
+            member.base = float(read(groups[member.index], self.hyperparameter))
+            member.others = {number: float(read(groups[member.index], number)) for number in self.others}
             member.late = LateGroup(member.base, t, share, tuple(member.others.items()))
         self._look()
 
@@ -169,7 +170,7 @@ class DrivenGroups:
                 self.members.append(member)
             elif index in fitting:
                 group = groups[index]
-                others = {number: float(read(group, number)) for number in self.others}
+                others = {number: base_value(group, number) for number in self.others}
                 self.members.append(Member(index, identity, base_value(group, self.hyperparameter), others))
 
     def _base_that_leads(self, plain: Iterable[Member]) -> float:
