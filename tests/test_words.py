@@ -373,6 +373,17 @@ def test_what_stays_as_it_is_during_a_fit(schedule: LRSchedule, name: str, value
     setattr(schedule, name, value)  # as it may be between fits
 
 
+def test_a_part_with_a_memory_neither_comes_nor_goes_during_a_fit(tmp_path: Path) -> None:
+    plateau, rest = ReduceOnPlateau("train_loss"), [Constant(), Constant()]
+    for parts, others in (([plateau, *rest], rest), (rest, [plateau, *rest])):
+        whole = ProductSchedule(parts, interval="step")
+        message = refused_after(tmp_path, whole, lambda trainer: setattr(whole, "parts", others))  # noqa: B023
+        assert message == ("ProductSchedule: the 'parts' with a memory stay the same during a fit. Set them before.")
+    whole = ProductSchedule([plateau, *rest], interval="step")
+    parts = [Constant(0.5), plateau]
+    assert lrs_after(tmp_path, whole, lambda trainer: setattr(whole, "parts", parts))[-1] == 0.5
+
+
 def test_a_schedule_that_is_replaced_in_the_trainer_is_refused(tmp_path: Path) -> None:
     schedule = StepDecay(2, interval="step")
 
