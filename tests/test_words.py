@@ -357,6 +357,19 @@ def test_an_argument_that_is_set_is_checked(tmp_path: Path) -> None:
     assert schedule.gamma == 0.1
 
 
+def test_an_argument_is_checked_by_the_base_class_of_one_that_hands_on_arguments_of_its_own(tmp_path: Path) -> None:
+    class Halving(StepDecay):
+        def __init__(self, every: int, **common: Any) -> None:
+            super().__init__(step_size=every, gamma=0.5, **common)
+            self.every = every
+
+    schedule = Halving(2, interval="step")
+    used = lrs_after(tmp_path, schedule, lambda trainer: setattr(schedule, "gamma", 0.25))
+    assert used == [1.0, 1.0, 0.5, 0.25, 0.0625, 0.0625, 0.25**3, 0.25**3]
+    message = refused_after(tmp_path, schedule, lambda trainer: setattr(schedule, "gamma", -1.0))
+    assert message == "StepDecay: 'gamma' must be a number in (0, 1], got -1.0."
+
+
 @pytest.mark.parametrize(
     ("schedule", "name", "value"),
     [
