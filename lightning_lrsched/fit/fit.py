@@ -90,7 +90,7 @@ class Fit:
         for groups in self.values.driven:
             late = record.late.get(groups.index, {})
             groups.restore(late)
-            if record.restart is not None and schedule.numbers[0] == "lr":
+            if record.restart is not None and "lr" in schedule.numbers:
                 groups.begin_anew(record.restart[2])
                 groups.restore(late)
         told = schedule.changes

@@ -133,10 +133,14 @@ class DrivenGroups:
             member.others |= {number: came[number] for number in self.others if number in came}
         self._look()
 
-    def begin_anew(self, base: float) -> None:
+    def begin_anew(self, lr: float) -> None:
         """All groups begin with the base LR that a search has found."""
         for member, group in zip(self.members, self.groups(), strict=True):
-            member.base = base * float(group.get("lr_scale", 1.0))
+            base = lr * float(group.get("lr_scale", 1.0))
+            if self.hyperparameter == "lr":
+                member.base = base
+            else:
+                member.others["lr"] = base
         self.restore({})
 
     def hold(self) -> None:
