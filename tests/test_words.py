@@ -23,9 +23,11 @@ from lightning_lrsched import (
     CosineRestarts,
     CustomSchedule,
     CyclicalLR,
+    Keyframes,
     LRSchedule,
     MultiStepDecay,
     OneCycle,
+    PolynomialDecay,
     ProductSchedule,
     ReduceOnPlateau,
     SequentialSchedule,
@@ -185,6 +187,10 @@ OUTLINES: list[tuple[LRSchedule, str]] = [
         SequentialSchedule([Constant(0.5), CosineAnnealing("20 steps")], milestones=["50%"], interval="step"),
         "SequentialSchedule: milestones: 50% = 15 steps; t_max of part 1 (CosineAnnealing): 20 steps, 5 more than the"
         " run has; LR 0.5 at first, 1 at most, 0.206107 at last.",
+    ),
+    (
+        ProductSchedule([Keyframes([0, 30], [0.0, 1.0]), PolynomialDecay(30)], interval="step"),
+        "ProductSchedule: LR 0 at first, 0.25 at most, 0.0322222 at last.",
     ),
     (CosineAnnealing("1 epoch", warmup="1 epoch"), "CosineAnnealing: LR 0.5 at first, 1 at most, 0 at last."),
     (ReduceOnPlateau("train_loss"), "ReduceOnPlateau: LR 1 at first."),
