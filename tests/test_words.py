@@ -15,7 +15,7 @@ import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from models import Recorder, trainer
+from models import LayerWise, Recorder, trainer
 
 from lightning_lrsched import (
     Constant,
@@ -377,6 +377,15 @@ def test_an_argument_that_is_set_applies_from_the_next_batch_on(tmp_path: Path) 
     assert lrs_after(tmp_path, whole, lambda trainer: setattr(part, "gamma", 0.5)) == halved
     part.gamma = 7.0  # nobody's affair after the fit
     assert by_step.gamma == 0.5
+
+
+def test_an_argument_of_a_part_in_two_schedules_applies_to_both_at_once(tmp_path: Path) -> None:
+    part = Constant()
+    first, second = (ProductSchedule([part, Constant()], param_groups=group, interval="step") for group in (0, 1))
+    model = LayerWise([1.0, 1.0])
+    set_after_three = At(3, lambda trainer: setattr(part, "factor", 0.5))
+    trainer(tmp_path, first, second, set_after_three, max_epochs=1).fit(model)
+    assert model.used == [[1.0, 1.0]] * 3 + [[0.5, 0.5]] * 4
 
 
 def refused_after(tmp_path: Path, schedule: LRSchedule, do: Callable[[Trainer], object]) -> str:
