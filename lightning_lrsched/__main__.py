@@ -123,10 +123,12 @@ def overlay(schedules: list[LRSchedule], runs: list[dict[str, Any]]) -> str:
         raise ValueError("--png and --csv are for one schedule; lightning_lrsched.plot_schedules draws several.")
 
     def curves(epochs: int | None) -> list[Curve]:
-        return [
-            schedule.curves(epochs or run["epochs"], run["steps_per_epoch"], run["base_lr"], seconds=run["seconds"])[0]
-            for schedule, run in zip(schedules, runs, strict=True)
-        ]
+        found = []
+        for schedule, run in zip(schedules, runs, strict=True):
+            batch_size, seconds = run.get("batch_size"), run["seconds"]  # some have a batch size of their own
+            given = (epochs or run["epochs"], run["steps_per_epoch"], run["base_lr"])
+            found += schedule.curves(*given, batch_size=batch_size, seconds=seconds)
+        return found
 
     drawn = curves(math.ceil(max(curve.x[-1] for curve in curves(None))))
     axes = dict.fromkeys(s.axis(run["steps_per_epoch"]) for s, run in zip(schedules, runs, strict=True))

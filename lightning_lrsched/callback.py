@@ -131,6 +131,8 @@ class LRCallback(Copied, metaclass=Signed):
             if name in {*parameters(LRCallback)}.union(*(reactive.meaning for reactive in self.reactive())):
                 raise refusal(self, f"'{name}' stays as it is during a fit. Set it before.")
             value = checked(self, name, value)
+            for each in fit.company:  # a part may stand in several of them
+                each.stale, each.plan_shown = True, False
         super().__setattr__(name, value)
         if fit is not None:
             fit.stale = True

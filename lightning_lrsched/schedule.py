@@ -321,16 +321,17 @@ class LRSchedule(LRCallback):
             return call
 
     def reach(self) -> int:
-        """Intervals in which most of the curve happens: four warmups or periods, a little more than a duration.
+        """Intervals in which most of the curve happens: four warmups or periods, or all, a little more than a duration.
 
         0 where it says nothing of the kind, and 100 where it fills the run.
         """
         reach = [100 if self.fills_run and getattr(self, self.fills_run) is None else 0]
         for argument in ("warmup", *self.durations, *self.periods):
             value = getattr(self, argument)
-            for each in value if isinstance(value, tuple) else (value,):
+            listed = value if isinstance(value, tuple) else (value,)
+            times = 1.25 if argument in self.durations else max(len(listed), 4)
+            for each in listed:
                 amount, unit = parse(each) or (0, "") if isinstance(each, str) else (each or 0, "")
-                times = 1.25 if argument in self.durations else 4
                 reach.append(0 if unit == "%" else math.ceil(times * amount))
         return max(reach)
 

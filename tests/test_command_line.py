@@ -106,6 +106,14 @@ def test_several_names_share_a_chart_and_take_the_arguments_that_they_have() -> 
     assert longest[-2].split()[-1] == "200"
 
 
+def test_durations_in_samples_are_for_several_names_too() -> None:
+    run = ("--interval=step", "--epochs=1", "--batch-size=10")
+    lines = output("preview", "Constant", "CosineAnnealing", *run, "--warmup=500 samples")
+    assert lines[0] == "a  Constant(interval='step', warmup='500 samples')"
+    lines = output("preview", "Constant", "BatchSizeScaling", *run, "--reference=20")
+    assert lines[0] == "a  Constant(interval='step')"
+
+
 def test_an_epoch_has_a_hundred_steps_unless_told() -> None:
     assert rows(output("preview", "Constant", "--interval=step", "--epochs=2"))[-1] == ["199", "1.99", "1"]
     assert rows(output("preview", "CosineAnnealing", "--interval=step"))[-1][:2] == ["99", "0.99"]

@@ -165,6 +165,14 @@ def test_only_the_first_part_of_a_continuous_sequence_has_its_floor_under_the_ba
     assert model.used == schedule.preview(9)
 
 
+def test_a_swing_from_what_is_reached_does_not_go_under_its_lower_lr() -> None:
+    """As long as that lies higher, there is nothing to swing."""
+    swing = CyclicalLR(0.5, step_size=2)
+    low, high = (SequentialSchedule([Constant(reached), swing], [1], continuous=True) for reached in (0.25, 1.0))
+    assert low.preview(6) == [0.25, 0.5, 0.5, 0.5, 0.5, 0.5]
+    assert high.preview(6) == [1.0, 0.5, 0.75, 1.0, 0.75, 0.5]
+
+
 def test_a_plateau_in_a_sequence_judges_only_in_its_own_stretch(tmp_path: Path) -> None:
     model = Recorder(batches=1, val_batches=1)
     parts = [Constant(0.5), ReduceOnPlateau(patience=1, factor=0.5)]

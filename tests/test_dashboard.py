@@ -26,6 +26,7 @@ from lightning_lrsched import (
     CyclicalLR,
     ExponentialDecay,
     OneCycle,
+    ProductSchedule,
     ReduceOnPlateau,
     SequentialSchedule,
     StepDecay,
@@ -270,6 +271,23 @@ def test_with_late_groups_the_plan_is_written_anew(tmp_path: Path) -> None:
     folder = tmp_path / "run/planned-from-step-4"
     assert planned(folder, "lr-SGD/pg1") == [(4, 0.25), (5, 0.25), (6, 0.125), (7, 0.125)]
     assert planned(folder, "lr-SGD/pg2") == [(4, 0.5), (5, 0.5), (6, 0.25), (7, 0.25)]
+
+
+def test_with_an_argument_that_is_set_during_the_fit_the_plan_is_written_anew(tmp_path: Path) -> None:
+    """From the next epoch on, and only for an argument."""
+    part = StepDecay(2, 0.5)
+    whole = ProductSchedule([part, Constant()], interval="step")
+
+    class Sets(Callback):
+        def on_train_batch_end(self, trainer: Any, module: Any, *args: Any) -> None:
+            whole.own = part.own = trainer.global_step  # type: ignore[attr-defined]
+            if trainer.global_step == 5:
+                part.gamma = 0.25
+
+    model = Recorder(batches=4)
+    trainer(tmp_path, whole, Sets(), logger=board_of(tmp_path), max_epochs=3).fit(model)
+    assert sorted(path.name for path in (tmp_path / "run").glob("planned*")) == ["planned", "planned-from-step-8"]
+    assert planned(tmp_path / "run/planned-from-step-8") == [*zip(range(8, 12), model.used[8:], strict=True)]
 
 
 def test_in_manual_optimization_epochs_have_a_plan_and_steps_have_none(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import TensorBoardLogger
 from models import Recorder, saver, trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -222,6 +223,35 @@ def test_a_late_group_of_such_a_checkpoint_keeps_its_other_numbers_too(tmp_path:
     with pytest.warns(UserWarning, match="hyperparameter: 'lr' -> "):
         trainer(tmp_path, schedule, max_epochs=1).fit(model, ckpt_path=tmp_path / "3.ckpt")
     assert [group[:2] for group in model.found[0]] == [(0.0375, 0.0125), (0.0875, 0.0), (0.25, 0.15)]
+
+
+def test_beside_a_monitor_of_the_lr_the_other_numbers_are_logged(tmp_path: Path) -> None:
+    schedule = StepDecay(1, 0.5, hyperparameter=["lr", "weight_decay"])
+    logger = TensorBoardLogger(tmp_path, name="", version="run")
+    fit = trainer(tmp_path, schedule, LearningRateMonitor(), logger=logger, max_epochs=1)
+    fit.fit(Groups(lambda params: torch.optim.AdamW(params, lr=1.0, weight_decay=0.5), batches=1))
+    assert points(tmp_path / "run", "weight_decay-AdamW") == [(0, 0.5)]
+    assert points(tmp_path / "run", "lr-AdamW") == [(0, 1.0)]  # once
+    assert "weight_decay-AdamW" in fit.callback_metrics
+
+
+def test_the_lr_scale_of_a_group_multiplies_an_lr_that_follows_another_number_too(tmp_path: Path) -> None:
+    class Scaled(Groups):
+        def join(self, optimizer: Any) -> None:
+            optimizer.add_param_group({"params": [self.new], "lr": 0.5, "weight_decay": 0.3, "lr_scale": 0.5})
+
+    def scaled(params: Any) -> Any:
+        return torch.optim.AdamW([{"params": list(params), "lr_scale": 0.5}], lr=1.0, weight_decay=0.1)
+
+    model = Scaled(scaled, 2, batches=4)
+    halving = StepDecay(1, 0.5, interval="step", hyperparameter=["weight_decay", "lr"])
+    trainer(tmp_path, halving, max_epochs=1).fit(model)
+    assert [[group[:2] for group in groups] for groups in model.found] == [
+        [(0.5, 0.1)],
+        [(0.25, 0.05)],
+        [(0.125, 0.025), (0.5, 0.3)],  # which comes as it is
+        [(0.0625, 0.0125), (0.25, 0.15)],
+    ]
 
 
 @pytest.mark.parametrize(

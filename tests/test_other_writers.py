@@ -310,6 +310,15 @@ def test_a_search_in_mid_run_leaves_the_rest_of_the_run_to_an_open_schedule(tmp_
 
 
 @finder_hands_on
+@pytest.mark.parametrize("numbers", [["lr", "momentum"], ["momentum", "lr"]])
+def test_a_search_in_mid_run_is_for_the_lr_of_several_numbers(numbers: list[str], tmp_path: Path) -> None:
+    model = Recorder(lambda params: torch.optim.SGD(params, lr=1.0, momentum=0.5), batches=1)
+    trainer(tmp_path, SearchesAtEpoch2(), StepDecay(1, 0.5, hyperparameter=numbers), max_epochs=4).fit(model)
+    assert model.used == [1.0, 0.5, 0.02, 0.01]
+    assert model.first_momenta == [0.5, 0.25, 0.5, 0.25]
+
+
+@finder_hands_on
 def test_a_search_in_mid_run_empties_a_plateaus_memory(tmp_path: Path) -> None:
     class Validated(Tunable):
         def val_dataloader(self) -> Any:

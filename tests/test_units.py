@@ -27,6 +27,7 @@ from lightning_lrsched import (
     BatchSizeScaling,
     Constant,
     CosineAnnealing,
+    CosineRestarts,
     LRSchedule,
     MultiStepDecay,
     OneCycle,
@@ -436,6 +437,7 @@ def test_the_preview_of_a_fit_refuses_what_only_the_fit_shows(interval: Any, tmp
 
 def test_a_preview_without_a_length_shows_most_of_the_curve() -> None:
     assert len(StepDecay(3).preview()) == 12
+    assert len(CosineRestarts([3] * 5).preview()) == 15  # all that are listed
     assert len(CosineAnnealing(interval="step", warmup=5).preview()) == 100
     assert StepDecay(2, 0.5).preview(base_lr=[1.0, 0.5])[1] == [0.5, 0.5, 0.25, 0.25, 0.125, 0.125, 0.0625, 0.0625]
     assert StepDecay(4, 0.5, interval="step").preview(steps_per_epoch=8) == [0.5 ** (t // 4) for t in range(16)]

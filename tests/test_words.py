@@ -15,7 +15,7 @@ import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from models import Recorder, trainer
+from models import LayerWise, Recorder, trainer
 
 from lightning_lrsched import (
     Constant,
@@ -23,9 +23,13 @@ from lightning_lrsched import (
     CosineRestarts,
     CustomSchedule,
     CyclicalLR,
+    GreedyLR,
+    Keyframes,
     LRSchedule,
     MultiStepDecay,
     OneCycle,
+    PolynomialDecay,
+    PowerDecay,
     ProductSchedule,
     ReduceOnPlateau,
     SequentialSchedule,
@@ -36,6 +40,33 @@ from lightning_lrsched import (
 # ---- the words of other systems
 
 ELSEWHERE: list[tuple[Callable[..., LRSchedule], dict[str, Any], str]] = [
+    (
+        lambda **word: CosineRestarts(3, **word),
+        {"t_initial": 5},
+        "CosineRestarts: no argument 't_initial'. Did you mean t_0=5?",
+    ),
+    (
+        lambda **word: CosineRestarts(3, **word),
+        {"cycle_limit": 5},
+        "CosineRestarts: no argument 'cycle_limit'. Did you mean cycles=5?",
+    ),
+    (
+        lambda **word: CosineRestarts(3, **word),
+        {"cycle_mul": 2},
+        "CosineRestarts: no argument 'cycle_mul'. Did you mean t_mult=2?",
+    ),
+    (
+        lambda **word: PowerDecay(3, **word),
+        {"decay_steps": 5},
+        "PowerDecay: no argument 'decay_steps'. Did you mean timescale=5?",
+    ),
+    (GreedyLR, {"min_lr": 0.1}, "GreedyLR: no argument 'min_lr'. Did you mean min_lr_ratio=0.1 / base LR?"),
+    (GreedyLR, {"max_lr": 2.0}, "GreedyLR: no argument 'max_lr'. Did you mean max_lr_ratio=2.0 / base LR?"),
+    (
+        ReduceOnPlateau,
+        {"min_lr_ratio": 0.1},
+        "ReduceOnPlateau: no argument 'min_lr_ratio'. Did you mean min_lr=0.1 * base LR?",
+    ),
     (CosineAnnealing, {"T_max": 90}, "CosineAnnealing: no argument 'T_max'. Did you mean t_max=90?"),
     (
         CosineAnnealing,
@@ -185,6 +216,10 @@ OUTLINES: list[tuple[LRSchedule, str]] = [
         SequentialSchedule([Constant(0.5), CosineAnnealing("20 steps")], milestones=["50%"], interval="step"),
         "SequentialSchedule: milestones: 50% = 15 steps; t_max of part 1 (CosineAnnealing): 20 steps, 5 more than the"
         " run has; LR 0.5 at first, 1 at most, 0.206107 at last.",
+    ),
+    (
+        ProductSchedule([Keyframes([0, 30], [0.0, 1.0]), PolynomialDecay(30)], interval="step"),
+        "ProductSchedule: LR 0 at first, 0.25 at most, 0.0322222 at last.",
     ),
     (CosineAnnealing("1 epoch", warmup="1 epoch"), "CosineAnnealing: LR 0.5 at first, 1 at most, 0 at last."),
     (ReduceOnPlateau("train_loss"), "ReduceOnPlateau: LR 1 at first."),
@@ -344,6 +379,15 @@ def test_an_argument_that_is_set_applies_from_the_next_batch_on(tmp_path: Path) 
     assert by_step.gamma == 0.5
 
 
+def test_an_argument_of_a_part_in_two_schedules_applies_to_both_at_once(tmp_path: Path) -> None:
+    part = Constant()
+    first, second = (ProductSchedule([part, Constant()], param_groups=group, interval="step") for group in (0, 1))
+    model = LayerWise([1.0, 1.0])
+    set_after_three = At(3, lambda trainer: setattr(part, "factor", 0.5))
+    trainer(tmp_path, first, second, set_after_three, max_epochs=1).fit(model)
+    assert model.used == [[1.0, 1.0]] * 3 + [[0.5, 0.5]] * 4
+
+
 def refused_after(tmp_path: Path, schedule: LRSchedule, do: Callable[[Trainer], object]) -> str:
     with pytest.raises((MisconfigurationException, ValueError)) as refused:
         lrs_after(tmp_path, schedule, do)
@@ -355,6 +399,19 @@ def test_an_argument_that_is_set_is_checked(tmp_path: Path) -> None:
     message = refused_after(tmp_path, schedule, lambda trainer: setattr(schedule, "gamma", -1.0))
     assert message == "StepDecay: 'gamma' must be a number in (0, 1], got -1.0."
     assert schedule.gamma == 0.1
+
+
+def test_an_argument_is_checked_by_the_base_class_of_one_that_hands_on_arguments_of_its_own(tmp_path: Path) -> None:
+    class Halving(StepDecay):
+        def __init__(self, every: int, **common: Any) -> None:
+            super().__init__(step_size=every, gamma=0.5, **common)
+            self.every = every
+
+    schedule = Halving(2, interval="step")
+    used = lrs_after(tmp_path, schedule, lambda trainer: setattr(schedule, "gamma", 0.25))
+    assert used == [1.0, 1.0, 0.5, 0.25, 0.0625, 0.0625, 0.25**3, 0.25**3]
+    message = refused_after(tmp_path, schedule, lambda trainer: setattr(schedule, "gamma", -1.0))
+    assert message == "StepDecay: 'gamma' must be a number in (0, 1], got -1.0."
 
 
 @pytest.mark.parametrize(
@@ -371,6 +428,17 @@ def test_what_stays_as_it_is_during_a_fit(schedule: LRSchedule, name: str, value
     message = refused_after(tmp_path, schedule, lambda trainer: setattr(schedule, name, value))
     assert message == f"{type(schedule).__name__}: '{name}' stays as it is during a fit. Set it before."
     setattr(schedule, name, value)  # as it may be between fits
+
+
+def test_a_part_with_a_memory_neither_comes_nor_goes_during_a_fit(tmp_path: Path) -> None:
+    plateau, rest = ReduceOnPlateau("train_loss"), [Constant(), Constant()]
+    for parts, others in (([plateau, *rest], rest), (rest, [plateau, *rest])):
+        whole = ProductSchedule(parts, interval="step")
+        message = refused_after(tmp_path, whole, lambda trainer: setattr(whole, "parts", others))  # noqa: B023
+        assert message == ("ProductSchedule: the 'parts' with a memory stay the same during a fit. Set them before.")
+    whole = ProductSchedule([plateau, *rest], interval="step")
+    parts = [Constant(0.5), plateau]
+    assert lrs_after(tmp_path, whole, lambda trainer: setattr(whole, "parts", parts))[-1] == 0.5
 
 
 def test_a_schedule_that_is_replaced_in_the_trainer_is_refused(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ was. Where the Trainer does not know the length of the run there is none.
 
 ## Beside other callbacks
 
-- **LearningRateMonitor**: the schedule leaves the logging to it.
+- **LearningRateMonitor**: the schedule leaves the logging of the LR to it.
 - **LearningRateFinder, Tuner**: search without the schedule. Afterwards the base LR is the suggestion, and t = 0.
 - **StochasticWeightAveraging**: when its scheduler comes in, the schedule says so once and stops writing, after a
   resume too.

@@ -40,7 +40,7 @@ class Fit:
         self.plan_shown = False
         self.values = Values(schedule, trainer, driven, self._joined)
         self._trainer = trainer
-        self._company = company
+        self.company = company
         self._told = told
         self._rivals = Rivals(schedule, trainer, self.values)
         self._reactions = Reactions(schedule, trainer, self.values) if schedule.reactive() else None
@@ -65,7 +65,7 @@ class Fit:
         self._hooks = count_updates(trainer, schedule, self.values, self.values.driven)
         self._enter()
         self._branching.start()
-        self.values.open_logbook([fit.schedule for fit in self._company])
+        self.values.open_logbook([fit.schedule for fit in self.company])
         before = dict(record.values)
         if window_open(trainer, batches_done(trainer)):
             for groups in self.values.driven:
@@ -79,8 +79,8 @@ class Fit:
         self.values.publish()
         if self._reactions is not None:
             self._reactions.start()
-        if all(fit.started for fit in self._company):
-            open_dashboard(trainer, [fit.schedule for fit in self._company if fit.schedule.log_lr])
+        if all(fit.started for fit in self.company):
+            open_dashboard(trainer, [fit.schedule for fit in self.company if fit.schedule.log_lr])
 
     def _enter(self) -> None:
         """Take the place in the run, and note what is not as it was."""
@@ -90,7 +90,7 @@ class Fit:
         for groups in self.values.driven:
             late = record.late.get(groups.index, {})
             groups.restore(late)
-            if record.restart is not None and schedule.numbers[0] == "lr":
+            if record.restart is not None and "lr" in schedule.numbers:
                 groups.begin_anew(record.restart[2])
                 groups.restore(late)
         told = schedule.changes
@@ -166,8 +166,8 @@ class Fit:
             values.apply()
             if first:
                 self._rivals.undo_edits()
-        if first and self is self._company[-1]:
-            show_new_plans(self._trainer, self._company)
+        if first and self is self.company[-1]:
+            show_new_plans(self._trainer, self.company)
         due = values.logbook is not None and values.logbook.due(self._epoch_began)
         self._epoch_began = False
         if due and (self._reactions is None or not self._reactions.watches):
@@ -258,8 +258,8 @@ class Fit:
     def _joined(self, groups: DrivenGroups) -> None:
         """Groups came or went."""
         self.plan_shown = False
-        refuse_shared(_taken(self._company), self._trainer.optimizers)
-        tell_unclaimed(self._trainer, self._company, self._told)
+        refuse_shared(_taken(self.company), self._trainer.optimizers)
+        tell_unclaimed(self._trainer, self.company, self._told)
 
 
 def _taken(company: Sequence[Fit]) -> list[tuple[Schedule, dict[int, list[int]]]]:

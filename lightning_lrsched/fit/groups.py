@@ -133,10 +133,14 @@ class DrivenGroups:
             member.others |= {number: came[number] for number in self.others if number in came}
         self._look()
 
-    def begin_anew(self, base: float) -> None:
+    def begin_anew(self, lr: float) -> None:
         """All groups begin with the base LR that a search has found."""
         for member, group in zip(self.members, self.groups(), strict=True):
-            member.base = base * float(group.get("lr_scale", 1.0))
+            base = lr * float(group.get("lr_scale", 1.0))
+            if self.hyperparameter == "lr":
+                member.base = base
+            else:
+                member.others["lr"] = base
         self.restore({})
 
     def hold(self) -> None:
@@ -153,8 +157,9 @@ class DrivenGroups:
         reference = self._base_that_leads(plain)
         share = moment_of({reference}).at(reference) / reference or 1.0  # 0 has no multiples
         groups = self._all()
-        for member in new:
-            member.base = float(read(groups[member.index], self.hyperparameter))  # just as it came, with no lr_scale
+        for member in new:  # just as it came, with no lr_scale
+            member.base = float(read(groups[member.index], self.hyperparameter))
+            member.others = {number: float(read(groups[member.index], number)) for number in self.others}
             member.late = LateGroup(member.base, t, share, tuple(member.others.items()))
         self._look()
 
@@ -169,7 +174,7 @@ class DrivenGroups:
                 self.members.append(member)
             elif index in fitting:
                 group = groups[index]
-                others = {number: float(read(group, number)) for number in self.others}
+                others = {number: base_value(group, number) for number in self.others}
                 self.members.append(Member(index, identity, base_value(group, self.hyperparameter), others))
 
     def _base_that_leads(self, plain: Iterable[Member]) -> float:

@@ -79,11 +79,14 @@ def beside(
 
 
 class Logbook:
-    """The curves of one schedule during one fit."""
+    """The curves of one schedule during one fit, but those of the numbers ``monitored`` by another callback."""
 
-    def __init__(self, trainer: Trainer, owner: str, last_step: int, log: bool, prog_bar: bool) -> None:
+    def __init__(
+        self, trainer: Trainer, owner: str, last_step: int, log: bool, prog_bar: bool, monitored: set[str]
+    ) -> None:
         self._trainer = trainer
         self._owner = owner
+        self._monitored = monitored
         # dicts that live as long as the fit; the properties that give them evaluate every metric of the module
         self._metrics = trainer.callback_metrics if log else None
         self._bar: dict[str, Any] | None = trainer.progress_bar_metrics if prog_bar else None
@@ -111,7 +114,7 @@ class Logbook:
         """Let EarlyStopping, ModelCheckpoint, the progress bar and the like see the values in force."""
         for name, number, group in self._curves[place]:
             value = groups.in_force(group, number)
-            if self._metrics is not None:
+            if self._metrics is not None and number not in self._monitored:
                 self._metrics[name] = torch.tensor(value, dtype=torch.float64)
             if self._bar is not None:
                 self._bar[name] = f"{value:.3g}"  # rich would cut a number to three places
@@ -132,6 +135,7 @@ class Logbook:
             name: groups.in_force(place, number)
             for groups, curves in zip(driven, self._curves, strict=True)
             for name, number, place in curves
+            if number not in self._monitored
         }
         for logger in self._trainer.loggers if values else ():
             logger.log_metrics(values, step=step)

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from ..formula.curves import Line
 from ..formula.decisions import title
 from .groups import DrivenGroups
-from .plan import corners
+from .plan import places
 from .protocol import Schedule
 from .values import Values
 
@@ -27,17 +27,16 @@ def tell_outline(schedule: Schedule, values: Values) -> None:
 
 
 def _heights(schedule: Schedule, values: Values, groups: DrivenGroups) -> dict[str, float]:
-    """The first LR, and of a curve that neither reacts nor is a formula of the user's the highest and the last."""
+    """The first LR, and of a curve that neither reacts nor is a user's formula the last, and the highest of a chart."""
     first, base = max(groups.values), max(groups.bases)
     end, now = values.progress.run.end(schedule.counts), groups.made
     if end is None or now is None or schedule.reactive() or not isinstance(groups.moment, Line):
         return {"first": first}
     last = max(end.made - 1, now)
-    bends = {place for corner in corners(values, end) for place in (corner - 1, corner)}
     with suppress(Exception):  # of a formula that has no value there, where the run may never come
         at = [
             values.placed.moment(values.progress.at(made), {base}).at(base)
-            for made in [*(made for made in bends if now < made < last), last]
+            for made in [*places(values, now, end), last]
         ]
         return {"first": first, "most": max(first, *at), "last": at[-1]}
     return {"first": first}

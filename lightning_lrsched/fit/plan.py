@@ -17,13 +17,16 @@ POINTS = 200  # of a curve, besides its corners
 Point = tuple[int, dict[str, float]]  # a step of the loggers, and what its update will use, by the names of the curves
 
 
-def corners(values: Values, end: Mark) -> set[int]:
-    """The intervals at which the curve bends or jumps."""
+def places(values: Values, now: int, end: Mark) -> list[int]:
+    """Evenly picked intervals, and both sides of each corner of the curve, so that a jump stays one."""
     progress = values.progress
-    return {
+    corners = {
         place if clock == MADE or progress.by_epoch else ceil(progress.run.made(place))
         for clock, place in values.placed.corners(end)
     }
+    found = {*range(now, end.made, ceil(max(end.made - now, 1) / POINTS)), end.made - 1}
+    found |= {place for corner in corners for place in (corner - 1, corner)}
+    return sorted(place for place in found if now <= place < end.made)
 
 
 class Plan:
@@ -48,7 +51,7 @@ class Plan:
             shown = lowest_and_highest(groups, curves_of(self._trainer, groups))
             curves = beside(self._trainer, groups, shown, groups.others)
             bases = groups.bases_at(place for _, place in shown)
-            for made in self._places(self._progress.made(groups.index), self._end) if curves else ():
+            for made in places(self._values, self._progress.made(groups.index), self._end) if curves else ():
                 moment = self._values.placed.moment(self._progress.at(made), bases)
                 values = {place: groups.value_at(place, made, moment) for _, place in shown}
                 lrs = {name: groups.number_at(number, place, values[place]) for name, number, place in curves}
@@ -57,12 +60,6 @@ class Plan:
                 if self._progress.by_epoch and (last := self._step(made + 1) - 1) > first:
                     found.append((last, lrs))
         return found
-
-    def _places(self, now: int, end: Mark) -> list[int]:
-        """Evenly picked intervals, and both sides of each corner, so that a jump stays one."""
-        places = {*range(now, end.made, ceil(max(end.made - now, 1) / POINTS)), end.made - 1}
-        places |= {place for corner in corners(self._values, end) for place in (corner - 1, corner)}
-        return sorted(place for place in places if now <= place < end.made)
 
     def _step(self, made: int) -> int:
         """The first step of an interval, as the loggers will count it."""

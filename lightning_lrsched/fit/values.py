@@ -44,11 +44,11 @@ class Values:
         schedule, trainer = self._schedule, self._trainer
         own = {id(each) for each in schedules}
         others = [callback for callback in callbacks_of(trainer) if id(callback) not in own]
-        monitored = "lr" in schedule.numbers and any(is_a(c, "LearningRateMonitor") for c in others)
-        log = schedule.log_lr and not monitored
+        monitored = {"lr"} if any(is_a(c, "LearningRateMonitor") for c in others) else set()
+        log = schedule.log_lr and not monitored.issuperset(schedule.numbers)
         if log or schedule.prog_bar:
             name, last = type(schedule).__name__, schedule.record.logged
-            self.logbook = Logbook(trainer, name, last, log, schedule.prog_bar)
+            self.logbook = Logbook(trainer, name, last, log, schedule.prog_bar, monitored)
             self.name()
         self._watched = schedule.prog_bar or any(looks_at_any_batch(callback) for callback in others)
 

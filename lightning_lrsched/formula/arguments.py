@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from contextlib import suppress
 from functools import lru_cache, partial
 from inspect import Parameter, Signature, signature
 from numbers import Integral, Real
@@ -53,10 +54,14 @@ def arguments(schedule: Any) -> dict[str, Any]:
 
 
 def checked(schedule: Any, name: str, value: object) -> object:
-    """What the constructor makes of one argument beside the others, where it can be called with what is known."""
+    """What the constructor makes of one argument beside the others, or a base class's, where it can be called so."""
     given = arguments(schedule) | {name: value}
-    required = {p.name for p in parameters(schedule.__class__).values() if p.default is p.empty}
-    return getattr(schedule.__class__(**given), name) if given.keys() >= required else value
+    for cls in schedule.__class__.__mro__:
+        known = parameters(cls)
+        if name in known:
+            with suppress(TypeError):  # where one is missing, or is also what the constructor itself hands on
+                return getattr(cls(**{k: v for k, v in given.items() if k in known}), name)
+    return value
 
 
 def by_name(value: object) -> object:

@@ -8,6 +8,8 @@ from numbers import Real
 
 #: what to pass here, with the words for it elsewhere; {0} is the value that came, {1} the same in percent
 _ARGUMENTS = {
+    "t_0={0}": "cycle_length first_decay_steps t_initial first_cycle_steps",
+    "timescale={0}": "decay_steps",
     "t_max={0}": "total_iters total_steps num_training_steps max_iters max_steps max_epochs num_epochs epochs t_initial"
     " decay_steps transition_steps annealing_steps",
     "warmup='{0} steps'": "warmup_steps num_warmup_steps warmup_iters lr_warmup_steps",
@@ -15,6 +17,9 @@ _ARGUMENTS = {
     "warmup='{1}%'": "warmup_ratio warmup_fraction warmup_frac warmup_pct",
     "warmup_start_factor={0}": "start_factor warmup_factor warmup_init_ratio",
     "min_lr={0}": "eta_min lr_min end_lr lr_end final_lr end_value",
+    "min_lr={0} * base LR": "min_lr_ratio eta_min_ratio",
+    "min_lr_ratio={0} / base LR": "min_lr eta_min lr_min",
+    "max_lr_ratio={0} / base LR": "max_lr eta_max lr_max",
     "eta_min={0}": "min_lr lr_min end_lr lr_end final_lr end_value end_learning_rate",
     "eta_min_ratio={0}": "min_lr_ratio min_lr_rate end_factor alpha alpha_f",
     "decay={0}": "gamma cycle_decay num_decay_steps",
@@ -23,9 +28,8 @@ _ARGUMENTS = {
     "step_size={0}": "step_size_up decay_t decay_epochs decay_steps",
     "milestones={0}": "boundaries decay_t decay_epochs",
     "positions={0}": "boundaries milestones",
-    "t_0={0}": "cycle_length first_decay_steps t_initial first_cycle_steps",
-    "t_mult={0}": "cycle_mult t_mul",
-    "timescale={0}": "warmup_steps num_warmup_steps",
+    "t_mult={0}": "cycle_mult cycle_mul t_mul",
+    "cycles={0}": "cycle_limit",
     "pct_start={0}": "warmup_ratio",
     "shape={0!r}": "anneal_strategy decay_type",
     "exponent={0}": "power lr_power",

@@ -62,8 +62,8 @@ class GreedyLR(PlateauDetector, LRSchedule):
         reset_start: Falls in a row at the lower bound, that which reaches it included, of which the last begins anew,
             >= 1. None: it never does.
         check_on_train_epoch_end: Check once when a training epoch ends, not when a validation does.
-        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. With ``interval="step"`` the LR changes at
-            the next step, with ``"epoch"`` at the next epoch; the checks are the same.
+        **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. ``interval`` is the unit of ``warmup``: the
+            LR changes from the update after the check on.
 
     Raises:
         ValueError: a value breaks its rule.

@@ -62,9 +62,10 @@ class BackOffOnSpike(Reactive, LRSchedule):
         recovery: How long it takes to climb back, a duration. 0: it is back at once.
         window: How many values are looked back on, >= 2. Until there are so many, only values that are not finite are
             spikes.
-        lag: Whether a value is judged one update late. Else reading it waits for the device in each batch; late it has
-            long arrived, so that nothing waits (but for the scale of a GradScaler), the update of the spike is made as
-            it is, and the back-off begins with the next one: of little help against a single bad batch.
+        lag: Whether a value is judged when the next one comes: a norm an update late, a loss a batch. Else reading it
+            waits for the device in each batch; late it has long arrived, so that nothing waits (but for the scale of a
+            GradScaler), the update of the spike is made, and the back-off begins then: of little help against a single
+            bad batch.
         **common: The arguments of :class:`~lightning_lrsched.LRSchedule`. ``interval`` is ``"step"`` by default; with
             ``"epoch"`` a spike lowers the LR at once, too, and ``hold`` counts the epoch of the spike.
 

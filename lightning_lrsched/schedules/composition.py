@@ -9,7 +9,9 @@ from typing import Any, cast
 
 from typing_extensions import Unpack
 
+from ..fit.ownership import refusal
 from ..formula import checks
+from ..formula.arguments import checked
 from ..formula.curves import Line, Moment, Table
 from ..formula.memory import Reactive
 from ..formula.timeline import ALONE, Mark, Run
@@ -171,6 +173,10 @@ class _Composite(LRSchedule):
 
     def __setattr__(self, name: str, value: object) -> None:
         before = vars(self).get("fit")
+        if name == "parts" and before is not None:
+            parts = cast(Sequence[LRSchedule], checked(self, name, value))
+            if [leaf for part in parts for leaf in part.reactive()] != self.reactive():
+                raise refusal(self, "the 'parts' with a memory stay the same during a fit. Set them before.")
         super().__setattr__(name, value)
         fit = vars(self).get("fit")
         if fit is not before or (name == "parts" and fit is not None):

@@ -112,7 +112,7 @@ class CyclicalLR(LRSchedule):
     def line(self, t: int) -> Line:
         height = self.height(t)
         low = self.eta_min * (1.0 - height)
-        return Line(height, low) if self.eta_max is None else Line(0.0, low + self.eta_max * height)
+        return Line(height, low, self.eta_min) if self.eta_max is None else Line(0.0, low + self.eta_max * height)
 
     def corners(self, end: int) -> list[int]:
         first, second = self._halves()
