@@ -64,7 +64,7 @@ def test_a_call_makes_a_schedule(call: str) -> None:
 def test_there_is_one_command_for_the_recipe_and_one_for_the_tests() -> None:
     install = 'pip install torch==2.13.0 && pip install -e ".[{}]" && {}'
     commands = re.findall(r"^    (pip install .*)$", README, re.MULTILINE)
-    assert commands == [install.format("recipes", "python -m recipes.xor"), install.format("dev", "pytest")]
+    assert commands == [install.format("recipes", "python -m recipes.xor"), install.format("dev", "pytest -n 2")]
 
 
 def test_the_preview_command_shows_both_curves() -> None:
