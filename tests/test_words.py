@@ -406,6 +406,10 @@ def test_an_argument_that_is_set_is_checked(tmp_path: Path) -> None:
     message = refused_after(tmp_path, schedule, lambda trainer: setattr(schedule, "gamma", -1.0))
     assert message == "StepDecay: 'gamma' must be a number in (0, 1], got -1.0."
     assert schedule.gamma == 0.1
+    floored = CosineAnnealing(interval="step")
+    message = refused_after(tmp_path, floored, lambda trainer: setattr(floored, "eta_min", 5.0))
+    assert message.startswith("CosineAnnealing: 'eta_min' must not lie above the base LR of a parameter group, got 5.0")
+    assert floored.eta_min == 0.0
 
 
 @pytest.mark.parametrize(
