@@ -20,7 +20,7 @@ from .fit.changes import Change, Words
 from .fit.fit import Fit, begin
 from .fit.history import Record
 from .fit.lightning import Callback
-from .fit.ownership import refusal
+from .fit.ownership import refusal, refuse_high_floor
 from .fit.protocol import Placed
 from .fit.shards import whole
 from .formula import checks
@@ -131,6 +131,8 @@ class LRCallback(Copied, metaclass=Signed):
             if name in {*parameters(LRCallback)}.union(*(reactive.meaning for reactive in self.reactive())):
                 raise refusal(self, f"'{name}' stays as it is during a fit. Set it before.")
             value = checked(self, name, value)
+            if name == self.floor()[0]:
+                refuse_high_floor(self, name, cast(float, value), fit.values.driven)
             for each in fit.company:  # a part may stand in several of them
                 each.stale, each.plan_shown = True, False
         super().__setattr__(name, value)

@@ -9,8 +9,8 @@ Adam from LR 0.1. An epoch is one update on all four points, then a validation o
 running averages trail the weights by some epochs; its loss and accuracy count.
 
 Converged: all four answers right and the loss below 0.3, from that epoch to the end of the run. (A network stuck with
-two points right and even odds on the others has ln(2) / 2 = 0.35.) Two hidden units are the fewest that can do XOR,
-and about one initialisation in four does, whatever the schedule; with `--hidden 8` nearly all do. `said` is the number
+two points right and even odds on the others has ln(2) / 2 = 0.35.) Two hidden units are the fewest that can do XOR, and
+about one initialisation in four does, whatever the schedule; with `--hidden 8` nearly all do. `claimed` is the number
 of epochs claimed for the setting.
 
 `--search` takes six settings of each schedule: base LRs 0.03, 0.1 and 0.3, each with two values of its main argument,
@@ -206,7 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             reached[name].append(epoch)
     if silent:
         return
-    print(f"{'schedule':<13}{'converged':<13}{'epochs: median (range)':<24}said")
+    print(f"{'schedule':<13}{'converged':<13}{'epochs: median (range)':<24}claimed")
     for name, epochs in reached.items():
         print(f"{name:<13}{f'{len(epochs)} of {args.seeds}':<13}{spread(epochs):<24}{SCHEDULES[name][1]}")
     print(LESSON)

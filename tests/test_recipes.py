@@ -32,7 +32,7 @@ def test_xor_prints_one_row_per_schedule(tmp_path: Path, capsys: pytest.CaptureF
     xor.main([*SMALL, "--epochs", "3", "--logdir", str(tmp_path)])
     out, _ = capsys.readouterr()
     header, *rows, _, _, last = out.splitlines()
-    assert header.split() == ["schedule", "converged", "epochs:", "median", "(range)", "said"]
+    assert header.split() == ["schedule", "converged", "epochs:", "median", "(range)", "claimed"]
     assert [row.split()[0] for row in rows] == list(xor.SCHEDULES)
     assert [row.split()[-1] for row in rows] == ["70", "60", "50", "50", "40", "-"]
     assert all(" of 2 " in row for row in rows)

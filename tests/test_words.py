@@ -132,6 +132,47 @@ def test_a_word_of_another_system(cls: Any, given: dict[str, Any], message: str)
     assert message.endswith(", ") or str(refused.value) == message
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: WarmupStableDecay(num_decay_steps=9),
+            "WarmupStableDecay: no argument 'num_decay_steps'. Did you mean decay=9?",
+        ),
+        (lambda: CyclicalLR(0.1, step_size_up=9), "CyclicalLR: no argument 'step_size_up'. Did you mean step_size=9?"),
+        (lambda: StepDecay(), "StepDecay.__init__() missing 1 required positional argument: 'step_size'"),
+    ],
+)
+def test_a_word_of_another_system_where_an_argument_is_missing_too(make: Any, message: str) -> None:
+    with pytest.raises(TypeError) as refused:
+        make()
+    assert str(refused.value) == message
+    assert refused.value.__suppress_context__ == ("Did you mean" in message)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda sgd: CosineAnnealing(sgd, 90),  # type: ignore[call-arg]
+        lambda sgd: CosineAnnealing(sgd, T_max=90),  # type: ignore[call-arg]
+        lambda sgd: CosineAnnealing(optimizer=sgd),
+    ],
+)
+def test_an_optimizer_is_not_passed(make: Any) -> None:
+    with pytest.raises(TypeError) as refused:
+        make(torch.optim.SGD([torch.zeros(1)], lr=0.1))
+    assert str(refused.value) == (
+        "CosineAnnealing: pass no optimizer, those of configure_optimizers are driven; optimizer=<its index> picks one"
+        " of several."
+    )
+
+
+def test_a_share_of_the_run_is_written_in_percent() -> None:
+    with pytest.raises(ValueError, match=r"got 0\.05") as refused:
+        CosineAnnealing(warmup=0.05)  # type: ignore[arg-type]
+    assert str(refused.value) == "CosineAnnealing: 'warmup' must be an integer or a duration such as '5%', got 0.05."
+
+
 # ---- signatures
 
 
@@ -310,6 +351,16 @@ def test_where_nothing_validates_it_is_said(tmp_path: Path) -> None:
     )
 
 
+def test_where_no_validation_was_due_no_other_metric_is_offered(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="without a single value") as warned:
+        trainer(tmp_path, ReduceOnPlateau("val_loss"), max_epochs=2, check_val_every_n_epoch=3).fit(Recorder())
+    told = [str(each.message) for each in warned if "single value" in str(each.message)]
+    assert told == [
+        "ReduceOnPlateau: 'monitor' must be a logged metric, got 'val_loss'. There are: lr-SGD, train_loss. No"
+        " validation was due in this fit: see check_val_every_n_epoch. The fit ends without a single value of it."
+    ]
+
+
 @pytest.mark.parametrize(
     ("schedule", "values", "reason"),
     [
@@ -399,6 +450,10 @@ def test_an_argument_that_is_set_is_checked(tmp_path: Path) -> None:
     message = refused_after(tmp_path, schedule, lambda trainer: setattr(schedule, "gamma", -1.0))
     assert message == "StepDecay: 'gamma' must be a number in (0, 1], got -1.0."
     assert schedule.gamma == 0.1
+    floored = CosineAnnealing(interval="step")
+    message = refused_after(tmp_path, floored, lambda trainer: setattr(floored, "eta_min", 5.0))
+    assert message.startswith("CosineAnnealing: 'eta_min' must not lie above the base LR of a parameter group, got 5.0")
+    assert floored.eta_min == 0.0
 
 
 def test_an_argument_is_checked_by_the_base_class_of_one_that_hands_on_arguments_of_its_own(tmp_path: Path) -> None:

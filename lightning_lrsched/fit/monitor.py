@@ -130,10 +130,13 @@ class Monitor:
 
     def _missing(self) -> Exception:
         there = sorted(self._trainer.callback_metrics)
-        near = get_close_matches(self._name, there, n=1)
+        near, none = get_close_matches(self._name, there, n=1), ""
+        if not self._trainer.enable_validation:
+            none = " Nothing validates in this fit: only training metrics come."
+        elif not self._validated:  # so that the name may well be right
+            near, none = [], " No validation was due in this fit: see check_val_every_n_epoch."
         hint = f" Did you mean {near[0]!r}?" if near else ""
         names = ", ".join(there) or "none"
-        none = "" if self._trainer.enable_validation else " Nothing validates in this fit: only training metrics come."
         return refusal(
             self._owner, f"'monitor' must be a logged metric, got {self._name!r}.{hint} There are: {names}.{none}"
         )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache, partial
 from inspect import Parameter, Signature, signature
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 from .words import way_out
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=256)
@@ -31,7 +34,14 @@ def refuse_unknown(cls: type, given: dict[str, Any]) -> None:
     for name, value in given.items():
         known = parameters(cls)
         if name not in known:
-            raise TypeError(f"{cls.__name__}: no argument {name!r}. {way_out(name, value, known)}")
+            raise TypeError(f"{cls.__name__}: no argument {name!r}. {way_out(name, value, known)}") from None
+
+
+def refuse_optimizers(cls: type, given: Iterable[object]) -> None:
+    """Torch's schedulers are called with one."""
+    if any(hasattr(value, "param_groups") and hasattr(value, "zero_grad") for value in given):
+        way = "optimizer=<its index> picks one of several"
+        raise TypeError(f"{cls.__name__}: pass no optimizer, those of configure_optimizers are driven; {way}.")
 
 
 class Signed(ABCMeta):
@@ -39,6 +49,15 @@ class Signed(ABCMeta):
 
     Without it ``help(CosineAnnealing)`` lists every hook of Lightning's, and its signature ends in ``**floored``.
     """
+
+    def __call__(cls: type[T], *given: Any, **named: Any) -> T:
+        refuse_optimizers(cls, (*given, *named.values()))
+        try:
+            made: T = type.__call__(cls, *given, **named)
+            return made
+        except TypeError:  # where an argument is missing too, Python tells only of that one
+            refuse_unknown(cls, named)
+            raise
 
     @property
     def __signature__(cls) -> Signature:

@@ -57,6 +57,8 @@ def whole(owner: object, argument: str, value: object, *, at_least: int, or_none
 
 def duration(owner: object, argument: str, value: object, *, at_least: int = 1, or_none: str = "") -> int | str:
     """Intervals, or a string with a unit that becomes intervals at the start of a fit."""
+    if isinstance(value, float) and 0 < value < 1:
+        refuse(owner, argument, f"an integer or a duration such as '{100 * value:g}%'", value)
     if not isinstance(value, str):
         return whole(owner, argument, value, at_least=at_least, or_none=or_none)
     parsed = parse(value)

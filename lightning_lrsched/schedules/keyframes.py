@@ -47,7 +47,9 @@ class Keyframes(LRSchedule):
 
     What rises is said here too: an LR range test is ``Keyframes([0, "100%"], [1e-7, 1.0], unit="lr",
     shape="exponential")``, and DINO's weight decay ``Keyframes([0, "100%"], [0.04, 0.4], unit="lr", shape="cosine",
-    hyperparameter="weight_decay")``. So is any list of LRs, such as Chebyshev steps, with ``shape="step"``.
+    hyperparameter="weight_decay", param_groups=0)``, where group 1 is that of the biases, which keep none: values that
+    are no factors are those of every driven group. So is any list of LRs, such as Chebyshev steps, with
+    ``shape="step"``.
     """
 
     durations = ("positions",)
