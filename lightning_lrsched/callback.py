@@ -29,6 +29,7 @@ from .formula.decisions import Decision
 from .formula.durations import Interval, Unit
 from .formula.memory import Reactive
 from .formula.timeline import Run
+from .formula.words import meant
 
 FORMAT = 1  # of what a checkpoint keeps
 
@@ -135,6 +136,8 @@ class LRCallback(Copied, metaclass=Signed):
                 refuse_high_floor(self, name, cast(float, value), fit.values.driven)
             for each in fit.company:  # a part may stand in several of them
                 each.stale, each.plan_shown = True, False
+        elif fit is not None and not hasattr(self, name) and (hint := meant(name, value, parameters(type(self)))):
+            raise refusal(self, f"no argument {name!r}. {hint}")
         super().__setattr__(name, value)
         if fit is not None:
             fit.stale = True

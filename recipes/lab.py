@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import multiprocessing
+import signal
 import statistics
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,10 +67,12 @@ class Lab(Generic[S, R]):
         self.found: dict[str, list[Any]] = dict(json.loads(line) for line in file.read_text().splitlines())
 
     def __enter__(self) -> Lab[S, R]:
+        self.handler = signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the workers would stay
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGTERM, self.handler)
 
     def __call__(self, jobs: Iterable[Job[S]]) -> dict[Job[S], R]:
         wanted = {json.dumps(job): job for job in jobs}

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -129,3 +133,30 @@ def test_the_tables_of_the_recipes_readme_are_those_of_the_kept_figures() -> Non
     shown = {(name, title) for _, name, title, _ in report.BLOCK.findall(readme)}
     kept = {name: Summary.load(report.FOLDER / f"results/{name}.json") for name in report.TASKS}
     assert shown == {(name, title) for name, summary in kept.items() for title in summary.tables} | {("claims", "")}
+
+
+LONG_RUN = """
+import os, sys, time
+from pathlib import Path
+from recipes.lab import Lab
+
+def train(*job):
+    Path(sys.argv[1]).write_text(str(os.getpid()))
+    time.sleep(2)
+
+if __name__ == "__main__":
+    with Lab(train, tuple, Path(sys.argv[1]).with_name("runs"), workers=1) as lab:
+        lab([("a", 0.1, 0), ("a", 0.1, 1), ("a", 0.1, 2)])
+"""
+
+
+def test_the_workers_end_with_a_comparison_that_is_ended(tmp_path: Path) -> None:
+    script, told = tmp_path / "long_run.py", tmp_path / "pid"
+    script.write_text(LONG_RUN)
+    comparison = subprocess.Popen([sys.executable, str(script), str(told)], stderr=subprocess.DEVNULL)
+    while not (told.exists() and told.read_text()):
+        time.sleep(0.1)
+    comparison.terminate()
+    assert comparison.wait(timeout=60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)

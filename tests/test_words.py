@@ -456,6 +456,16 @@ def test_an_argument_that_is_set_is_checked(tmp_path: Path) -> None:
     assert floored.eta_min == 0.0
 
 
+def test_a_word_of_other_systems_that_is_set_in_mid_run_is_not_ignored(tmp_path: Path) -> None:
+    schedule = CosineAnnealing(8, interval="step")
+    message = refused_after(tmp_path, schedule, lambda trainer: setattr(schedule, "T_max", 4))
+    assert message == "CosineAnnealing: no argument 'T_max'. Did you mean t_max=4?"
+    message = refused_after(tmp_path, schedule, lambda trainer: setattr(schedule, "min_lr", 0.1))
+    assert message == "CosineAnnealing: no argument 'min_lr'. Did you mean eta_min=0.1?"
+    before = lrs_after(tmp_path, schedule, lambda trainer: None)
+    assert lrs_after(tmp_path, schedule, lambda trainer: setattr(schedule, "note_of_mine", 1)) == before
+
+
 def test_an_argument_is_checked_by_the_base_class_of_one_that_hands_on_arguments_of_its_own(tmp_path: Path) -> None:
     class Halving(StepDecay):
         def __init__(self, every: int, **common: Any) -> None:

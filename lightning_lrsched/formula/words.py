@@ -52,6 +52,17 @@ _NOT_HERE = {
 }
 
 
+def meant(word: str, value: object, known: Collection[str]) -> str:
+    """What it is called here, or why there is no such thing, where ``word`` is one of other systems; else ""."""
+    if word.lower() in known:
+        return f"Did you mean {word.lower()}={value!r}?"
+    percent = f"{100 * value:g}" if isinstance(value, Real) else value
+    for call, words in _ARGUMENTS.items():
+        if word in words.split() and call.partition("=")[0] in known:
+            return f"Did you mean {call.format(value, percent)}?"
+    return next((sentence for sentence, words in _NOT_HERE.items() if word in words.split()), "")
+
+
 def way_out(word: str, value: object, known: Collection[str]) -> str:
     """What somebody who passed ``word=value`` to a class that knows these arguments may have meant.
 
@@ -60,14 +71,6 @@ def way_out(word: str, value: object, known: Collection[str]) -> str:
     >>> way_out("last_epoch", -1, ["t_max"]), way_out("steepness", 3, ["t_max", "warmup"])
     ("The position is the Trainer's, also after a resume.", 'It takes t_max, warmup.')
     """
-    if word.lower() in known:
-        return f"Did you mean {word.lower()}={value!r}?"
-    percent = f"{100 * value:g}" if isinstance(value, Real) else value
-    for call, words in _ARGUMENTS.items():
-        if word in words.split() and call.partition("=")[0] in known:
-            return f"Did you mean {call.format(value, percent)}?"
-    for sentence, words in _NOT_HERE.items():
-        if word in words.split():
-            return sentence
     near = get_close_matches(word.lower(), known, n=1)
-    return f"Did you mean {near[0]}={value!r}?" if near else f"It takes {', '.join(known)}."
+    guess = f"Did you mean {near[0]}={value!r}?" if near else f"It takes {', '.join(known)}."
+    return meant(word, value, known) or guess
