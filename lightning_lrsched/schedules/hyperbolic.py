@@ -96,7 +96,8 @@ class HyperbolicLR(FlooredSchedule):
         ValueError: a value is out of its range, or both floors are given.
         MisconfigurationException: at the start of a fit whose length the Trainer does not know, if ``t_max`` is None.
 
-    A run longer than ``upper_bound`` ends its descent there.
+    A run longer than ``upper_bound`` ends its descent there. Where a resume has another number of updates an epoch, an
+    ``upper_bound`` in raw steps beside a ``t_max`` in another unit makes the LR jump; ``"90 epochs"`` does not.
 
     Source: Kim, HyperbolicLR: Epoch Insensitive Learning Rate Scheduler, 2024.
     """

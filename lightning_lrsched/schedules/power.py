@@ -105,6 +105,9 @@ class PowerDecay(FlooredSchedule):
         MisconfigurationException: at the start of a fit whose length the Trainer does not know, if there is a cooldown
             and ``t_max`` is None.
 
+    Where a resume has another number of updates an epoch, a ``timescale`` in raw steps beside a cooldown makes the LR
+    jump, for the time goes by the plan then; ``"2 epochs"`` goes on at its share.
+
     Source: Shen et al., Power Scheduler: A Batch Size and Token Number Agnostic Learning Rate Scheduler, 2024.
     """
 
