@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from typing_extensions import Unpack
@@ -98,7 +99,7 @@ class MultiStepDecay(FlooredSchedule):
         self.gamma = checks.factors(self, "gamma", gamma, count=len(self.milestones))
 
     def line(self, t: int) -> Line:
-        passed = sum(milestone <= t for milestone in self.lengths("milestones"))
+        passed = bisect_right(self.lengths("milestones"), t)
         if isinstance(self.gamma, tuple):
             return self.not_under_floor(math.prod(self.gamma[:passed]))
         return self.not_under_floor(self.gamma**passed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, cast
+from collections.abc import Callable
+from typing import Literal, cast, get_args
 
 from typing_extensions import Unpack
 
@@ -12,6 +13,14 @@ from ..formula.curves import Line, cosine
 from ..schedule import FlooredArguments, FlooredSchedule
 
 Decay = Literal["linear", "cosine", "1-sqrt", "square", "exponential"]
+
+#: the height above the floor after ``s`` of so many intervals; an exponential has no height of its own
+_HEIGHTS: dict[Decay, Callable[[int, int], float]] = {
+    "linear": lambda s, decay: (decay - s) / decay,
+    "cosine": cosine,
+    "1-sqrt": lambda s, decay: 1.0 - math.sqrt(s / decay),
+    "square": lambda s, decay: 1.0 - (s / decay) ** 2,
+}
 
 
 class WarmupStableDecay(FlooredSchedule):
@@ -68,8 +77,7 @@ class WarmupStableDecay(FlooredSchedule):
     ) -> None:
         super().__init__(**floored)
         self.decay = checks.duration(self, "decay", decay)
-        shapes = ("linear", "cosine", "1-sqrt", "square", "exponential")
-        self.shape = cast(Decay, checks.choice(self, "shape", shape, shapes))
+        self.shape = cast(Decay, checks.choice(self, "shape", shape, get_args(Decay)))
         if shape == "exponential" and not self.eta_min_ratio:
             checks.refuse(self, "eta_min_ratio", "a number in (0, 1] with shape='exponential'", self.eta_min_ratio)
         self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
@@ -105,11 +113,4 @@ class WarmupStableDecay(FlooredSchedule):
         if self.shape == "exponential":
             assert self.eta_min_ratio is not None
             return Line(self.eta_min_ratio ** (s / decay))
-        return self.above_floor(
-            {
-                "linear": (decay - s) / decay,
-                "cosine": cosine(s, decay),
-                "1-sqrt": 1.0 - math.sqrt(s / decay),
-                "square": 1.0 - (s / decay) ** 2,
-            }[self.shape]
-        )
+        return self.above_floor(_HEIGHTS[self.shape](s, decay))
