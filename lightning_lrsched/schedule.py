@@ -377,7 +377,7 @@ class LRSchedule(LRCallback):
         twin.interval = interval or self.interval
         begin = warmup_end(twin, run, start)
         found = twin.spans(run, begin, end)
-        clock = max((span.clock for span in found.values()), default=MADE)
+        clock = twin.clock(found)
         twin.warmup = begin[begin.clock] - start[begin.clock]
         for argument, span in found.items():
             setattr(twin, argument, span.intervals(begin, clock))
@@ -385,6 +385,10 @@ class LRSchedule(LRCallback):
 
     def spans(self, run: Run, begin: Mark, end: Mark | None) -> dict[str, Span]:
         return spans(self, run, begin, end)
+
+    def clock(self, found: dict[str, Span]) -> int:
+        """The clock that it goes by: where one of its durations goes by the plan, that one."""
+        return max((span.clock for span in found.values()), default=MADE)
 
     def stand(self, run: Run, start: Mark, begin: Mark, clock: int, found: dict[str, Span], end: Mark | None) -> Placed:
         """How a copy that has its durations in intervals stands in the run."""

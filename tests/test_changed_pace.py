@@ -22,6 +22,7 @@ from lightning_lrsched import (
     LRSchedule,
     MultiStepDecay,
     PolynomialDecay,
+    PowerDecay,
     ProductSchedule,
     SequentialSchedule,
     StepDecay,
@@ -85,6 +86,19 @@ def test_twice_the_updates_an_epoch_do_not_take_the_lr_back_up(tmp_path: Path) -
     process = changed(tmp_path, open_cosine, batches=16)
     assert process.used == cosines(32, 64, of=64)
     assert process.left == 0.0
+
+
+@pytest.mark.parametrize(("batches", "begin", "end"), [(4, 20, 24), (16, 32, 48)])
+def test_a_power_law_in_raw_steps_stays_in_them_though_its_cooldown_ends_with_the_run(
+    batches: int, begin: int, end: int, tmp_path: Path
+) -> None:
+    process = changed(tmp_path, lambda: PowerDecay(4, exponent=1.0, cooldown="25%", interval="step"), batches=batches)
+    law = [4 / (4 + t) for t in range(begin + 1)]
+    rest = [law[begin] * (end - t) / (end - begin) for t in range(begin, end)]
+    assert process.used == pytest.approx([*law[16:begin], *rest])
+    assert process.left == 0.0
+    assert len(process.told) == 1
+    assert "t_max: 32 ->" in process.told[0]
 
 
 def test_a_run_at_another_pace_that_stops_in_an_epoch_stays_at_its_place(tmp_path: Path) -> None:

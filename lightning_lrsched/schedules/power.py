@@ -8,6 +8,7 @@ from typing_extensions import Unpack
 
 from ..formula import checks
 from ..formula.curves import Line
+from ..measure import Span
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -105,9 +106,6 @@ class PowerDecay(FlooredSchedule):
         MisconfigurationException: at the start of a fit whose length the Trainer does not know, if there is a cooldown
             and ``t_max`` is None.
 
-    Where a resume has another number of updates an epoch, a ``timescale`` in raw steps beside a cooldown makes the LR
-    jump, for the time goes by the plan then; ``"2 epochs"`` goes on at its share.
-
     Source: Shen et al., Power Scheduler: A Batch Size and Token Number Agnostic Learning Rate Scheduler, 2024.
     """
 
@@ -143,6 +141,10 @@ class PowerDecay(FlooredSchedule):
         rest = min(max(t_max - t, 0) / cooldown, 1.0)
         factor = max(self._law(min(t, begin)), ratio)
         return Line(factor * rest + ratio * (1.0 - rest), self.eta_min * (1.0 - rest), self.eta_min)
+
+    def clock(self, found: dict[str, Span]) -> int:
+        """That of the law; the rest of the run is as long by either."""
+        return found["timescale"].clock
 
     def corners(self, end: int) -> list[int]:
         if not self.cooldown:
