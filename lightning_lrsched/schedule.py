@@ -119,14 +119,11 @@ class LRSchedule(LRCallback):
         refuse_unknown(type(self), unknown)
         super().__init__(interval, optimizer, param_groups, hyperparameter, log_lr, prog_bar, replace_scheduler)
         self.warmup = checks.duration(self, "warmup", warmup, at_least=0)
-        self.warmup_start_factor = self.warmup_start_lr = None
         rule, holds = "a number >= 0 or None", lambda x: x >= 0
-        if warmup_start_factor is not None:
-            self.warmup_start_factor = checks.number(self, "warmup_start_factor", warmup_start_factor, rule, holds)
-        if warmup_start_lr is not None:
-            if warmup_start_factor is not None:
-                checks.refuse(self, "warmup_start_lr", f"None beside {warmup_start_factor=}", warmup_start_lr)
-            self.warmup_start_lr = checks.number(self, "warmup_start_lr", warmup_start_lr, rule, holds)
+        self.warmup_start_factor = checks.number_or_none(self, "warmup_start_factor", warmup_start_factor, rule, holds)
+        if warmup_start_lr is not None and warmup_start_factor is not None:
+            checks.refuse(self, "warmup_start_lr", f"None beside {warmup_start_factor=}", warmup_start_lr)
+        self.warmup_start_lr = checks.number_or_none(self, "warmup_start_lr", warmup_start_lr, rule, holds)
         self.warmup_shape = cast(Ramp, checks.choice(self, "warmup_shape", warmup_shape, get_args(Ramp)))
         if warmup_shape == "exponential" and (warmup_start_lr is not None or warmup_start_factor == 0):
             rule = "'linear', 'cosine' or '1-sqrt' where the warmup does not start from a factor > 0"
@@ -427,13 +424,10 @@ class FlooredSchedule(LRSchedule):
     ) -> None:
         super().__init__(**common)
         self.eta_min = checks.number(self, "eta_min", eta_min, "a number >= 0", lambda x: x >= 0)
-        self.eta_min_ratio = None
-        if eta_min_ratio is not None:
-            if self.eta_min:
-                checks.refuse(self, "eta_min_ratio", f"None beside eta_min={self.eta_min!r}", eta_min_ratio)
-            self.eta_min_ratio = checks.number(
-                self, "eta_min_ratio", eta_min_ratio, "a number in [0, 1] or None", lambda x: 0 <= x <= 1
-            )
+        if eta_min_ratio is not None and self.eta_min:
+            checks.refuse(self, "eta_min_ratio", f"None beside eta_min={self.eta_min!r}", eta_min_ratio)
+        rule, holds = "a number in [0, 1] or None", lambda x: 0 <= x <= 1
+        self.eta_min_ratio = checks.number_or_none(self, "eta_min_ratio", eta_min_ratio, rule, holds)
 
     def above_floor(self, height: float, peak: float = 1.0) -> Line:
         """From the floor at ``height`` 0 to ``peak`` times the base LR at 1, both exact."""

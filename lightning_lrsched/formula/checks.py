@@ -35,6 +35,12 @@ def number(owner: object, argument: str, value: object, rule: str, holds: Callab
     refuse(owner, argument, rule, value)
 
 
+def number_or_none(
+    owner: object, argument: str, value: object, rule: str, holds: Callable[[float], bool]
+) -> float | None:
+    return None if value is None else number(owner, argument, value, rule, holds)
+
+
 def factors(owner: object, argument: str, value: object, count: int | None = None) -> float | tuple[float, ...]:
     """One that recurs and does not raise, or a list, of ``count`` where that is given."""
     rule = f"a number in (0, 1], or a list of {'' if count is None else f'{count} '}numbers > 0"
@@ -55,6 +61,11 @@ def whole(owner: object, argument: str, value: object, *, at_least: int, or_none
     refuse(owner, argument, f"{rule} or None ({or_none})" if or_none else rule, value)
 
 
+def whole_or_none(owner: object, argument: str, value: object, none: str, *, at_least: int) -> int | None:
+    """``none`` says what None means."""
+    return None if value is None else whole(owner, argument, value, at_least=at_least, or_none=none)
+
+
 def duration(owner: object, argument: str, value: object, *, at_least: int = 1, or_none: str = "") -> int | str:
     """Intervals, or a string with a unit that becomes intervals at the start of a fit."""
     if isinstance(value, float) and 0 < value < 1:
@@ -65,6 +76,10 @@ def duration(owner: object, argument: str, value: object, *, at_least: int = 1, 
     if parsed is None or (parsed[0] == 0 and at_least > 0):
         refuse(owner, argument, "a duration such as '5 epochs', '500 steps', '9_000 samples' or '10%'", value)
     return value
+
+
+def duration_or_none(owner: object, argument: str, value: object, none: str) -> int | str | None:
+    return None if value is None else duration(owner, argument, value, or_none=none)
 
 
 def durations(owner: object, argument: str, value: object, *, at_least: int = 1) -> tuple[int | str, ...]:

@@ -104,9 +104,7 @@ class GreedyLR(PlateauDetector, LRSchedule):
             self, "min_lr_ratio", min_lr_ratio, "a number in (0, 1]", lambda x: 0 < x <= 1
         )
         self.max_lr_ratio = checks.number(self, "max_lr_ratio", max_lr_ratio, "a number >= 1", lambda x: x >= 1)
-        self.reset_start = None
-        if reset_start is not None:
-            self.reset_start = checks.whole(self, "reset_start", reset_start, at_least=1, or_none="never")
+        self.reset_start = checks.whole_or_none(self, "reset_start", reset_start, "never", at_least=1)
         self.memory = GreedyMemory()
 
     @property

@@ -62,9 +62,7 @@ class BatchSizeScaling(LRSchedule):
         super().__init__(**common)
         self.reference = checks.whole(self, "reference", reference, at_least=1)
         self.rule = cast(Literal["linear", "sqrt"], checks.choice(self, "rule", rule, ("linear", "sqrt")))
-        self.batch_size = None
-        if batch_size is not None:
-            self.batch_size = checks.whole(self, "batch_size", batch_size, at_least=1, or_none="the loader's")
+        self.batch_size = checks.whole_or_none(self, "batch_size", batch_size, "the loader's", at_least=1)
         self._batches: tuple[tuple[int, int | None], ...] = ((0, self.batch_size),)  # the global batch from each t on
 
     def line(self, t: int) -> Line:

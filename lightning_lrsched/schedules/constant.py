@@ -41,7 +41,7 @@ class Constant(LRSchedule):
     ) -> None:
         super().__init__(**common)
         self.factor = checks.number(self, "factor", factor, "a number >= 0", lambda x: x >= 0)
-        self.duration = None if duration is None else checks.duration(self, "duration", duration, or_none="for good")
+        self.duration = checks.duration_or_none(self, "duration", duration, "for good")
 
     def line(self, t: int) -> Line:
         holds = self.duration is None or t < self.length("duration")

@@ -60,7 +60,7 @@ class CosineAnnealing(FlooredSchedule):
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         self.power = checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
         self.k_decay = checks.number(self, "k_decay", k_decay, "a number > 0", lambda x: x > 0)
 
@@ -142,8 +142,8 @@ class CosineRestarts(FlooredSchedule):
         listed = isinstance(t_0, Sequence) and not isinstance(t_0, str)
         self.t_0 = None if t_0 is None else (checks.durations if listed else checks.duration)(self, "t_0", t_0)
         self.t_mult = checks.number(self, "t_mult", t_mult, "a number > 0", lambda x: x > 0)
-        self.cycles = None if cycles is None else checks.whole(self, "cycles", cycles, at_least=1, or_none="no end")
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.cycles = checks.whole_or_none(self, "cycles", cycles, "no end", at_least=1)
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         if t_0 is None and cycles is None:
             checks.refuse(self, "cycles", "a positive integer beside t_0=None", cycles)
         if listed and cycles is not None:
@@ -156,10 +156,8 @@ class CosineRestarts(FlooredSchedule):
         self.decay = checks.factors(self, "decay", decay)
         self.power = checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
         self.cycle_warmup = checks.duration(self, "cycle_warmup", cycle_warmup, at_least=0)
-        self.cycle_warmup_start_factor = None
-        if (start := cycle_warmup_start_factor) is not None:
-            rule, holds = "a number in [0, 1] or None", lambda x: 0 <= x <= 1
-            self.cycle_warmup_start_factor = checks.number(self, "cycle_warmup_start_factor", start, rule, holds)
+        rule, holds, start = "a number in [0, 1] or None", lambda x: 0 <= x <= 1, cycle_warmup_start_factor
+        self.cycle_warmup_start_factor = checks.number_or_none(self, "cycle_warmup_start_factor", start, rule, holds)
 
     def line(self, t: int) -> Line:
         cycle, s, length = self.cycle(t)

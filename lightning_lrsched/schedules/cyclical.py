@@ -79,14 +79,10 @@ class CyclicalLR(LRSchedule):
     ) -> None:
         super().__init__(**common)
         self.eta_min = checks.number(self, "eta_min", eta_min, "a number >= 0", lambda x: x >= 0)
-        self.eta_max = eta_max
-        if eta_max is not None:
-            rule = f"a number >= eta_min ({self.eta_min!r}) or None (each group's own LR)"
-            self.eta_max = checks.number(self, "eta_max", eta_max, rule, lambda x: x >= self.eta_min)
+        rule = f"a number >= eta_min ({self.eta_min!r}) or None (each group's own LR)"
+        self.eta_max = checks.number_or_none(self, "eta_max", eta_max, rule, lambda x: x >= self.eta_min)
         self.step_size = checks.duration(self, "step_size", step_size)
-        self.step_size_down = step_size_down
-        if step_size_down is not None:
-            self.step_size_down = checks.duration(self, "step_size_down", step_size_down, or_none="the same")
+        self.step_size_down = checks.duration_or_none(self, "step_size_down", step_size_down, "the same")
         self.t_mult = checks.number(self, "t_mult", t_mult, "a number > 0", lambda x: x > 0)
         self.start = cast(Literal["low", "high"], checks.choice(self, "start", start, ("low", "high")))
         self.mode = cast(Mode, checks.choice(self, "mode", mode, ("triangular", "triangular2", "exp_range", "cosine")))

@@ -52,10 +52,8 @@ class ExponentialDecay(FlooredSchedule):
         super().__init__(**floored)
         if (k is None) == (gamma is None):
             checks.refuse(self, "k", "given alone, or 'gamma' in its place", (k, gamma))
-        self.k = None if k is None else checks.number(self, "k", k, "a number >= 0", lambda x: x >= 0)
-        self.gamma = gamma
-        if gamma is not None:
-            self.gamma = checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
+        self.k = checks.number_or_none(self, "k", k, "a number >= 0", lambda x: x >= 0)
+        self.gamma = checks.number_or_none(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
     def line(self, t: int) -> Line:
         if self.gamma is not None:

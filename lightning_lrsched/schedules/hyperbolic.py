@@ -56,7 +56,7 @@ class TanhDecay(FlooredSchedule):
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         self.lower = checks.number(self, "lower", lower, "a number", lambda x: True)
         rule = f"a number > lower ({self.lower!r})"
         self.upper = checks.number(self, "upper", upper, rule, lambda x: x > self.lower)
@@ -110,7 +110,7 @@ class HyperbolicLR(FlooredSchedule):
     ) -> None:
         super().__init__(**floored)
         self.upper_bound = checks.duration(self, "upper_bound", upper_bound)
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
 
     def line(self, t: int) -> Line:
         upper = self.length("upper_bound")

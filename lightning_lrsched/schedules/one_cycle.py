@@ -79,24 +79,19 @@ class OneCycle(LRSchedule):
         **common: Unpack[CommonArguments],
     ) -> None:
         super().__init__(**common)
-        self.max_lr, self.max_lr_ratio = max_lr, max_lr_ratio
-        if max_lr is not None:
-            if max_lr_ratio is not None:
-                checks.refuse(self, "max_lr_ratio", f"None beside max_lr={max_lr!r}", max_lr_ratio)
-            self.max_lr = checks.number(self, "max_lr", max_lr, "a number > 0 or None", lambda x: x > 0)
-        if max_lr_ratio is not None:
-            rule = "a number > 0 or None"
-            self.max_lr_ratio = checks.number(self, "max_lr_ratio", max_lr_ratio, rule, lambda x: x > 0)
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        if max_lr is not None and max_lr_ratio is not None:
+            checks.refuse(self, "max_lr_ratio", f"None beside max_lr={max_lr!r}", max_lr_ratio)
+        rule, holds = "a number > 0 or None", lambda x: x > 0
+        self.max_lr = checks.number_or_none(self, "max_lr", max_lr, rule, holds)
+        self.max_lr_ratio = checks.number_or_none(self, "max_lr_ratio", max_lr_ratio, rule, holds)
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         self.three_phase = checks.flag(self, "three_phase", three_phase)
         most, rule = (0.5, "a number in [0, 0.5] with three phases") if three_phase else (1.0, "a number in [0, 1]")
         self.pct_start = checks.number(self, "pct_start", pct_start, rule, lambda x: 0 <= x <= most)
-        self.pct_final = None
-        if pct_final is not None:
-            if three_phase:
-                checks.refuse(self, "pct_final", f"None beside {three_phase=}", pct_final)
-            rule, low = f"a number in [pct_start ({self.pct_start!r}), 1] or None", self.pct_start
-            self.pct_final = checks.number(self, "pct_final", pct_final, rule, lambda x: low <= x <= 1)
+        if pct_final is not None and three_phase:
+            checks.refuse(self, "pct_final", f"None beside {three_phase=}", pct_final)
+        rule = f"a number in [pct_start ({self.pct_start!r}), 1] or None"
+        self.pct_final = checks.number_or_none(self, "pct_final", pct_final, rule, lambda x: self.pct_start <= x <= 1)
         self.div_factor = checks.number(self, "div_factor", div_factor, "a number >= 1", lambda x: x >= 1)
         rule = "a number >= 1"
         self.final_div_factor = checks.number(self, "final_div_factor", final_div_factor, rule, lambda x: x >= 1)

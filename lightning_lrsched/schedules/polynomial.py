@@ -59,7 +59,7 @@ class PolynomialDecay(FlooredSchedule):
         **floored: Unpack[FlooredArguments],
     ) -> None:
         super().__init__(**floored)
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         self.power = checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
         self.k_decay = checks.number(self, "k_decay", k_decay, "a number > 0", lambda x: x > 0)
         self.cycle = checks.flag(self, "cycle", cycle)

@@ -59,8 +59,8 @@ class InverseSqrt(FlooredSchedule):
     ) -> None:
         super().__init__(**floored)
         self.timescale = checks.duration(self, "timescale", timescale)
-        self.shift = None if shift is None else checks.duration(self, "shift", shift, or_none="timescale")
-        self.d_model = None if d_model is None else checks.whole(self, "d_model", d_model, at_least=1, or_none="none")
+        self.shift = checks.duration_or_none(self, "shift", shift, "timescale")
+        self.d_model = checks.whole_or_none(self, "d_model", d_model, "none", at_least=1)
 
     def line(self, t: int) -> Line:
         timescale = self.length("timescale")
@@ -128,7 +128,7 @@ class PowerDecay(FlooredSchedule):
         self.exponent = checks.number(self, "exponent", exponent, "a number > 0", lambda x: x > 0)
         self.decay_rate = checks.number(self, "decay_rate", decay_rate, "a number > 0", lambda x: x > 0)
         self.cooldown = checks.duration(self, "cooldown", cooldown, at_least=0)
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         self.fills_run = "t_max" if self.cooldown else ""
 
     def line(self, t: int) -> Line:

@@ -43,7 +43,7 @@ class REX(FlooredSchedule):
 
     def __init__(self, t_max: int | str | None = None, **floored: Unpack[FlooredArguments]) -> None:
         super().__init__(**floored)
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
 
     def line(self, t: int) -> Line:
         t_max = self.length("t_max")

@@ -80,7 +80,7 @@ class WarmupStableDecay(FlooredSchedule):
         self.shape = cast(Decay, checks.choice(self, "shape", shape, get_args(Decay)))
         if shape == "exponential" and not self.eta_min_ratio:
             checks.refuse(self, "eta_min_ratio", "a number in (0, 1] with shape='exponential'", self.eta_min_ratio)
-        self.t_max = None if t_max is None else checks.duration(self, "t_max", t_max, or_none="the whole run")
+        self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         self.checkpoint_before_decay = checks.flag(self, "checkpoint_before_decay", checkpoint_before_decay)
 
     def line(self, t: int) -> Line:
