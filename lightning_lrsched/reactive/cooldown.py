@@ -116,10 +116,6 @@ class CooldownOnPlateau(PlateauDetector, WarmupStableDecay):
         if self.memory.began_after is not None and self.memory.began_after < self.patience:
             self.memory.began = self.memory.began_after = None
 
-    def corners(self, end: int) -> list[int]:
-        decayed = self.decay_ends()
-        return [] if decayed is None else self.bends(decayed)
-
     def decay_ends(self) -> int | None:
         planned = None if self.t_max is None else self.length("t_max")
         ends = [planned, None if self.began is None else self.began + self.length("decay")]

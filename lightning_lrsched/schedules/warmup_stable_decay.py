@@ -85,7 +85,14 @@ class WarmupStableDecay(FlooredSchedule):
 
     def line(self, t: int) -> Line:
         end = self.decay_ends()
-        return Line(1.0) if end is None else self.decline(t, end)
+        if end is None:
+            return Line(1.0)
+        decay = min(self.length("decay"), end)
+        s = min(max(t - (end - decay), 0), decay)
+        if self.shape == "exponential":
+            assert self.eta_min_ratio is not None
+            return Line(self.eta_min_ratio ** (s / decay))
+        return self.above_floor(_HEIGHTS[self.shape](s, decay))
 
     def decay_ends(self) -> int | None:
         """The t from which on the LR is the floor."""
@@ -100,17 +107,4 @@ class WarmupStableDecay(FlooredSchedule):
         return "" if end is None or decay <= end else f"the decay of {decay} {self.counts}s is cut to the {end} left"
 
     def corners(self, end: int) -> list[int]:
-        return self.bends(self.length("t_max"))
-
-    def bends(self, end: int) -> list[int]:
-        """The ends of a decline to ``end``."""
-        return [end - min(self.length("decay"), end), end]
-
-    def decline(self, t: int, end: int) -> Line:
-        """The base LR until ``decay`` intervals before ``end``, and down from there."""
-        decay = min(self.length("decay"), end)
-        s = min(max(t - (end - decay), 0), decay)
-        if self.shape == "exponential":
-            assert self.eta_min_ratio is not None
-            return Line(self.eta_min_ratio ** (s / decay))
-        return self.above_floor(_HEIGHTS[self.shape](s, decay))
+        return [t for t in (self.decay_begins(), self.decay_ends()) if t is not None]
