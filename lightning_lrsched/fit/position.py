@@ -158,6 +158,8 @@ class Progress:
     def measure(self) -> tuple[Run, Run] | None:
         """Learn the run's length; where its pace has changed, the run before and after."""
         restart, before, shape = self._record.restart, self._record.run, self._record.epoch_shape
+        if before is not None and before.pace is None:
+            before = None
         now = run_of(self._trainer)
         self._record.epoch_shape = self._trainer.num_training_batches, self._trainer.accumulate_grad_batches
         if restart is not None:
@@ -166,13 +168,11 @@ class Progress:
             self._record.run = now
             return None
         made = self.steps(0)
-        unknown = before is None or before.pace is None
-        self._record.run = run = self._entered(now, made) if before is None or unknown else before.goes_on_as(now, made)
+        self._record.run = run = self._entered(now, made) if before is None else before.goes_on_as(now, made)
         self._parted = self._by_step and len(run.knots) > 1
-        self._arriving = run.pace is not None and (
-            run.knots != (now if before is None or unknown else before).knots or self._other_epoch(shape)
-        )
-        return None if before is None or unknown or run.pace in (None, before.pace) else (before, run)
+        moved = run.knots != (before or now).knots
+        self._arriving = run.pace is not None and (moved or self._other_epoch(shape))
+        return None if before is None or run.pace in (None, before.pace) else (before, run)
 
     def _other_epoch(self, shape: tuple[float, int]) -> bool:
         """Whether what is left of the epoch is not what was planned, though the pace is the same."""
