@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
@@ -11,19 +11,20 @@ from lightning.pytorch import Trainer
 
 from . import shards
 
-T = TypeVar("T")
+CPU = torch.device("cpu")
 
 
 def keep(trainer: Trainer) -> dict[str, Any]:
     """A copy of the weights, and of each optimizer's state without its groups: hyperparameters are the schedules'."""
     # a validation ends in inference mode, whose tensors no optimizer could write to later
     with torch.inference_mode(False):
-        return _in_host_memory(_held(trainer))
+        kept: dict[str, Any] = deepcopy(move_data_to_device(_held(trainer), CPU))
+        return kept
 
 
 def take(trainer: Trainer, kept: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint holds whole: of each tensor what this rank holds."""
-    mine: dict[str, Any] = move_data_to_device(shards.like(_held(trainer), kept), torch.device("cpu"))
+    mine: dict[str, Any] = move_data_to_device(shards.like(_held(trainer), kept), CPU)
     return mine
 
 
@@ -44,8 +45,3 @@ def _held(trainer: Trainer) -> dict[str, Any]:
         "state_dict": trainer.lightning_module.state_dict(),
         "states": [optimizer.state_dict()["state"] for optimizer in trainer.optimizers],
     }
-
-
-def _in_host_memory(data: T) -> T:
-    moved: T = move_data_to_device(data, torch.device("cpu"))
-    return deepcopy(moved)
