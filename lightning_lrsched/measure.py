@@ -92,14 +92,14 @@ def end_of(schedule: LRSchedule, run: Run, argument: str) -> Mark:
 def _marks(schedule: LRSchedule, run: Run, argument: str, values: Sequence[int | str], begin: Mark) -> tuple[Mark, ...]:
     """The places of durations from the same start, in their order."""
     measured = [_measured(schedule, run, argument, value, begin) for value in values]
-    marks = [run.at(schedule.counts, begin, length, clock) for length, clock, _ in measured]
+    marks = tuple(run.at(schedule.counts, begin, length, clock) for length, clock, _ in measured)
     if run.since or run.trial:  # the pace has changed, and with it perhaps the order of durations by different clocks
         return tuple(max(marks[: i + 1], key=lambda mark: (mark.planned, mark.made)) for i in range(len(marks)))
     exact = [each for _, _, each in measured]
     if exact != sorted(set(exact)):
         lengths = tuple(length for length, _, _ in measured)
         raise refusal(schedule, f"'{argument}' must be strictly rising, got {values!r}: {lengths}.")
-    return tuple(marks)
+    return marks
 
 
 def _measured(

@@ -41,10 +41,8 @@ def axes() -> Axes:
 
 def draw(curves: Iterable[Curve], xlabel: str, ylabel: str, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Draw the curves into ``ax``, or into new axes, and return them with their figure."""
-    above: dict[str, Any] = {
-        "loc": "lower left",
-        "bbox_to_anchor": (0.0, 1.0),
-    }  # room for long labels, clear of every curve
+    # room for long labels, clear of every curve
+    above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
     ax, legend = (axes(), above) if ax is None else (ax, {"loc": "upper right"})
     for curve in curves:
         ax.plot(curve.x, curve.y, label=curve.label)

@@ -188,8 +188,7 @@ class _Composite(LRSchedule):
         return self.place(ALONE, Mark(-warmup, -warmup)).says((t, t), t, bases)
 
     def floor(self) -> tuple[str, float]:
-        argument, floor = max((part.floor() for part in self.parts), key=lambda named: named[1])
-        return argument, floor
+        return max((part.floor() for part in self.parts), key=lambda named: named[1])
 
     def reach(self) -> int:
         return super().reach() + max(part.reach() for part in self.parts)
