@@ -20,7 +20,8 @@ from .fit.changes import Change, Words
 from .fit.fit import Fit, begin
 from .fit.history import Record
 from .fit.lightning import Callback
-from .fit.ownership import refusal, refuse_high_floor
+from .fit.messages import refusal
+from .fit.ownership import refuse_high_floor
 from .fit.protocol import Placed
 from .fit.shards import whole
 from .formula import checks

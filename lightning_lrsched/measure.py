@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from .fit.lightning import MisconfigurationException
-from .fit.ownership import refusal
+from .fit.messages import refusal
 from .formula import checks
 from .formula.durations import parse
 from .formula.timeline import Mark, Run

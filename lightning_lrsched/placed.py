@@ -8,7 +8,7 @@ from itertools import chain
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
-from .fit.ownership import refusal
+from .fit.messages import refusal
 from .formula.curves import Moment, Table
 from .formula.memory import Reactive
 from .formula.timeline import PLANNED, Mark

@@ -29,7 +29,7 @@ PAIRS: Any = [(ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.Is
 PAIRS += [(ast.And, ast.Or), (ast.Add, ast.Sub)]
 OPPOSITE = dict(PAIRS) | {b: a for a, b in PAIRS}
 SKIPPED = ("annotation", "returns", "decorator_list", "type_params")
-MESSAGES = ("refusal", "rank_zero_info", "rank_zero_warn")
+MESSAGES = ("refusal", "info", "warn", "rank_zero_info")
 
 
 class Mutant(NamedTuple):

@@ -6,9 +6,9 @@ import os
 from typing import Any, cast
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_info
 
 from .callbacks import callbacks_of, is_a
+from .messages import info
 from .position import batches_done, window_open
 from .protocol import Schedule
 from .values import Values
@@ -49,7 +49,7 @@ class Branching:
             return
         path = os.path.join(_folder(trainer), f"before-decay-step={trainer.global_step}.ckpt")
         trainer.save_checkpoint(path)
-        rank_zero_info(f"{type(self._schedule).__name__}: the decay begins; the checkpoint before it is {path}")
+        info(self._schedule, f"the decay begins; the checkpoint before it is {path}")
 
 
 def _folder(trainer: Trainer) -> str:

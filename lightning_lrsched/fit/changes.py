@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from ..formula.decisions import title
 from ..formula.timeline import Run
+from .messages import info, warn
 from .protocol import Schedule
 from .values import Values
 
@@ -57,16 +57,17 @@ def of_pace(before: Run, now: Run) -> dict[str, Change]:
 def tell_of_no_state(schedule: Schedule, trainer: Trainer) -> None:
     """A resume from a checkpoint that knows nothing of the schedule."""
     if not schedule.restored and trainer.global_step and trainer.ckpt_path:
-        rank_zero_info(
-            f"{type(schedule).__name__}: the checkpoint has no state of it; it goes on at the Trainer's position,"
-            f" epoch {trainer.current_epoch}, step {trainer.global_step}."
+        info(
+            schedule,
+            "the checkpoint has no state of it; it goes on at the Trainer's position,"
+            f" epoch {trainer.current_epoch}, step {trainer.global_step}.",
         )
 
 
 def tell_of_reload(schedule: Schedule, changed: dict[str, Change]) -> None:
     """Once a fit, for the data may come with another length in every epoch."""
     changes = ", ".join(f"{k}: {old!r} -> {new!r}" for k, (old, new) in changed.items())
-    rank_zero_info(f"{type(schedule).__name__}: the data has another length: {changes}. It goes on at its share.")
+    info(schedule, f"the data has another length: {changes}. It goes on at its share.")
 
 
 def tell(schedule: Schedule, before: dict[int, float]) -> None:
@@ -78,4 +79,4 @@ def tell(schedule: Schedule, before: dict[int, float]) -> None:
     name, now = title(schedule.numbers[0]), schedule.record.values
     moves = {f"{before[i]:.6g} -> {now[i]:.6g}": None for i in before if i in now and before[i] != now[i]}
     lrs = f"; {name} {', '.join(moves)}" if moves else f"; the {name} stays" if before else ""
-    rank_zero_warn(f"{type(schedule).__name__}: changed since {since}, the new values apply: {changes}{lrs}.")
+    warn(schedule, f"changed since {since}, the new values apply: {changes}{lrs}.")

@@ -12,11 +12,11 @@ from typing import Any, cast
 
 from lightning.fabric.utilities.cloud_io import get_filesystem
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_info
 
 from ..formula.decisions import title
 from .callbacks import is_a
 from .logbook import logged_step, tag
+from .messages import info
 from .ownership import hyperparameters
 from .plan import Plan, Point
 from .protocol import Schedule
@@ -67,7 +67,7 @@ def _plan(trainer: Trainer, schedule: Schedule, values: Values) -> list[Point]:
     try:
         return Plan(trainer, schedule, values).points()
     except Exception as error:  # of a user's formula where the fit may never come
-        rank_zero_info(f"{type(schedule).__name__}: no planned curve goes to TensorBoard. {error}")
+        info(schedule, f"no planned curve goes to TensorBoard. {error}")
         return []
 
 

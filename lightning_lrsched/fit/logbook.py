@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 
 from .groups import DrivenGroups
+from .messages import info
 from .numbers import Group
+from .protocol import Schedule
 
 MANY = 10
 
@@ -81,16 +82,14 @@ def beside(
 class Logbook:
     """The curves of one schedule during one fit, but those of the numbers ``monitored`` by another callback."""
 
-    def __init__(
-        self, trainer: Trainer, owner: str, last_step: int, log: bool, prog_bar: bool, monitored: set[str]
-    ) -> None:
+    def __init__(self, trainer: Trainer, schedule: Schedule, log: bool, monitored: set[str]) -> None:
         self._trainer = trainer
-        self._owner = owner
+        self._schedule = schedule
         self._monitored = monitored
         # dicts that live as long as the fit; the properties that give them evaluate every metric of the module
         self._metrics = trainer.callback_metrics if log else None
-        self._bar: dict[str, Any] | None = trainer.progress_bar_metrics if prog_bar else None
-        self._last_step = last_step
+        self._bar: dict[str, Any] | None = trainer.progress_bar_metrics if schedule.prog_bar else None
+        self._last_step = schedule.record.logged
         self.point: int | None = None  # the x of a point that is due for the coming update
         self._every: int = trainer.log_every_n_steps if trainer.loggers and log else 0  # type: ignore[attr-defined]
         self._curves: list[list[tuple[str, str, int]]] = []
@@ -103,9 +102,10 @@ class Logbook:
             shown = lowest_and_highest(groups, curves)
             if len(shown) < len(curves):
                 (lowest, _), (highest, _) = shown
-                rank_zero_info(
-                    f"{self._owner}: {len(curves)} different curves; logging the lowest ({lowest}) and the highest"
-                    f" ({highest}). Add a LearningRateMonitor() to log them all."
+                info(
+                    self._schedule,
+                    f"{len(curves)} different curves; logging the lowest ({lowest}) and the highest ({highest}). Add"
+                    " a LearningRateMonitor() to log them all.",
                 )
             numbers = (*groups.others, "momentum") if momentum else groups.others
             self._curves.append(beside(self._trainer, groups, shown, numbers))

@@ -8,11 +8,10 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ..formula.memory import Reactive
-from .ownership import refusal
+from .messages import refusal, warn
 
 
 def mean_over_ranks(trainer: Trainer, values: list[float]) -> list[float]:
@@ -54,7 +53,7 @@ class Monitor:
             return None
         memory.from_validation |= value is not None
         if self._value() is None and math.isinf(trainer.num_training_batches):
-            raise self._missing()  # no epoch will end and bring a training metric
+            raise refusal(self._owner, self._missing())  # no epoch will end and bring a training metric
         if first and value is None and not (memory.seen or trainer.is_last_batch):
             self._warn_of_a_typo()
         return value
@@ -76,7 +75,7 @@ class Monitor:
             value = self._new(self._before_epoch, ended)
             never = self._last_epoch < 0 and self._epochs > 0
             if never and (self._validated or not trainer.enable_validation):
-                raise self._missing()
+                raise refusal(self._owner, self._missing())
         self._epochs += 1
         self._before_epoch = self._value()
         return value
@@ -97,7 +96,7 @@ class Monitor:
     def warn_if_never(self) -> None:
         """The fit ends, and no value has ever come in an epoch or more."""
         if not self._owner.memory.seen and self._epochs > 1:
-            rank_zero_warn(f"{self._missing()} The fit ends without a single value of it.")
+            warn(self._owner, f"{self._missing()} The fit ends without a single value of it.")
 
     def _value(self) -> Tensor | None:
         return self._trainer.callback_metrics.get(self._name)
@@ -125,10 +124,9 @@ class Monitor:
         """Before the epoch ends, when the training may log the metric yet; so only where the name is very near."""
         new = self._trainer.callback_metrics.keys() - self._before_names
         if near := get_close_matches(self._name, sorted(new), n=1, cutoff=0.8):
-            owner = type(self._owner).__name__
-            rank_zero_warn(f"{owner}: the first validation has logged no {self._name!r}. Did you mean {near[0]!r}?")
+            warn(self._owner, f"the first validation has logged no {self._name!r}. Did you mean {near[0]!r}?")
 
-    def _missing(self) -> Exception:
+    def _missing(self) -> str:
         there = sorted(self._trainer.callback_metrics)
         near, none = get_close_matches(self._name, there, n=1), ""
         if not self._trainer.enable_validation:
@@ -137,6 +135,4 @@ class Monitor:
             near, none = [], " No validation was due in this fit: see check_val_every_n_epoch."
         hint = f" Did you mean {near[0]!r}?" if near else ""
         names = ", ".join(there) or "none"
-        return refusal(
-            self._owner, f"'monitor' must be a logged metric, got {self._name!r}.{hint} There are: {names}.{none}"
-        )
+        return f"'monitor' must be a logged metric, got {self._name!r}.{hint} There are: {names}.{none}"

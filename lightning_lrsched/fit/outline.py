@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from ..formula.curves import Line
 from ..formula.decisions import title
 from .groups import DrivenGroups
+from .messages import info
 from .plan import places
 from .protocol import Schedule
 from .values import Values
@@ -23,7 +24,7 @@ def tell_outline(schedule: Schedule, values: Values) -> None:
         durations = values.placed.told(schedule, values.progress.run.end(schedule.counts))
         lrs = ", ".join(f"{lr:.6g} at {which}" for which, lr in _heights(schedule, values, groups).items())
         told = "; ".join([*durations, f"{title(schedule.numbers[0])} {lrs}"])
-        rank_zero_info(f"{type(schedule).__name__}: {told}.")
+        info(schedule, f"{told}.")
 
 
 def _heights(schedule: Schedule, values: Values, groups: DrivenGroups) -> dict[str, float]:

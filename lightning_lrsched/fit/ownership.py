@@ -8,13 +8,12 @@ from itertools import combinations, product
 from numbers import Real
 from typing import Protocol
 
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..formula.decisions import title
 from .groups import DrivenGroups, Selection, matches
-from .lightning import MisconfigurationException
+from .messages import refusal, warn
 from .numbers import Group, names, read, where
 
 
@@ -32,10 +31,6 @@ class Owner(Protocol):
 
 Claim = dict[int, Selection]  # by optimizer
 Taken = dict[int, list[int]]  # the groups, by optimizer
-
-
-def refusal(owner: object, message: str) -> MisconfigurationException:
-    return MisconfigurationException(f"{type(owner).__name__}: {message}")
 
 
 def hyperparameters(owner: Owner) -> tuple[str, ...]:
@@ -115,9 +110,10 @@ def _refuse_unknown(owner: Owner, optimizers: list[Optimizer]) -> None:
             there = "; ".join(_groups_of(index, optimizers[index]) for index in indices)
             if not _is_pattern(wanted):
                 raise refusal(owner, f"parameter group {wanted!r} does not exist. There are: {there}.")
-            rank_zero_warn(
-                f"{type(owner).__name__}: no parameter group fits {wanted!r} yet, so that nothing is scheduled until"
-                f" one does. There are: {there}."
+            warn(
+                owner,
+                f"no parameter group fits {wanted!r} yet, so that nothing is scheduled until"
+                f" one does. There are: {there}.",
             )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsFloat
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -18,8 +17,8 @@ from .callbacks import callbacks_of
 from .clock import Clock
 from .dashboard import send_text
 from .groups import DrivenGroups
+from .messages import info, refusal
 from .monitor import Monitor
-from .ownership import refusal
 from .protocol import Position, Schedule
 from .readings import Reading
 from .values import Values
@@ -191,7 +190,7 @@ class Reactions:
         step, epoch = trainer.global_step, trainer.current_epoch
         decision = Decision(step, epoch, owner.numbers[0], before, after, reaction.reason)
         owner.journal.append(decision)
-        rank_zero_info(f"{type(schedule).__name__}: {decision}.")
+        info(schedule, f"{decision}.")
         if owner.log_lr:
             send_text(trainer, f"{owner.state_key}/journal", [*map(str, owner.journal)])
         return True

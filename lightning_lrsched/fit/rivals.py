@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch.optim import Optimizer
 
 from ..formula.decisions import title
 from .callbacks import callbacks_of, is_a
 from .groups import DrivenGroups
+from .messages import info, refusal, warn
 from .numbers import put
-from .ownership import Claim, Owner, hyperparameters, refusal, refuse_missing
+from .ownership import Claim, Owner, hyperparameters, refuse_missing
 from .protocol import Schedule
 from .values import Values
 
@@ -58,7 +58,7 @@ def take_off(claims: Sequence[tuple[Owner, Claim]], trainer: Trainer) -> None:
                 f"configure_optimizers attached {scheduler} to {type(optimizer).__name__}, and two cannot own one LR."
                 f" Remove one, or pass {kind}(..., replace_scheduler=True) to take {scheduler} off.",
             )
-        rank_zero_info(f"{type(taker).__name__}: took {scheduler} off for this fit.")
+        info(taker, f"took {scheduler} off for this fit.")
         _undo(taker, config.scheduler, optimizer, suggestions(trainer))
         if trainer.lightning_module.automatic_optimization:
             configs.remove(config)
@@ -78,11 +78,11 @@ def _undo(taker: Owner, scheduler: Any, optimizer: Optimizer, suggested: list[fl
     if cycles:
         there = ", ".join(f"{key} {defaults[key]}" for key in ("lr", "betas", "momentum") if key in defaults)
         kind = type(scheduler).__name__
-        message = f"{type(taker).__name__}: {kind} had overwritten the groups' LR; the optimizer's defaults: {there}"
+        message = f"{kind} had overwritten the groups' LR; the optimizer's defaults: {there}"
         if len(optimizer.param_groups) > 1:
-            rank_zero_warn(f"{message}, stand in for what the groups had of their own, which is lost.")
+            warn(taker, f"{message}, stand in for what the groups had of their own, which is lost.")
         else:
-            rank_zero_info(f"{message}, stand in for it.")
+            info(taker, f"{message}, stand in for it.")
 
 
 # ---- LR finders
@@ -143,9 +143,10 @@ class Rivals:
             old, new = groups.optimizer, optimizers[groups.index]
             refuse_missing(schedule, new, [new.param_groups[i] for i in groups.selection.of(new.param_groups)])
             groups.optimizer = new
-            rank_zero_info(
-                f"{type(schedule).__name__}: other code put {type(new).__name__} in the place of {type(old).__name__}."
-                f" The schedule goes on with it, from the base {title(groups.hyperparameter)} that each group had."
+            info(
+                schedule,
+                f"other code put {type(new).__name__} in the place of {type(old).__name__}. The schedule goes on with"
+                f" it, from the base {title(groups.hyperparameter)} that each group had.",
             )
         return replaced
 
@@ -161,9 +162,10 @@ class Rivals:
             if scheduler is None:
                 continue
             if known is None:
-                rank_zero_info(
-                    f"{type(schedule).__name__}: {scheduler} was installed on {type(groups.optimizer).__name__} during"
-                    " the fit and owns its LR from here on."
+                info(
+                    schedule,
+                    f"{scheduler} was installed on {type(groups.optimizer).__name__} during the fit and owns its LR"
+                    " from here on.",
                 )
             yielded[groups.index] = scheduler
             self._values.let_go(groups)
@@ -173,10 +175,11 @@ class Rivals:
         for groups in self._values.driven:
             if (edited := groups.rewrite()) and not self._told:
                 self._told = True
-                rank_zero_info(
-                    f"{type(self._schedule).__name__}: other code changed the {' and the '.join(map(title, edited))} of"
+                info(
+                    self._schedule,
+                    f"other code changed the {' and the '.join(map(title, edited))} of"
                     f" {type(groups.optimizer).__name__}; the schedule put its own back, as it will at every change and"
-                    " every epoch."
+                    " every epoch.",
                 )
 
     def newly_found(self) -> float | None:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.utilities import rank_zero_warn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from .groups import DrivenGroups
+from .messages import warn
 from .protocol import Schedule
 from .values import Values
 
@@ -56,8 +56,9 @@ def _share(trainer: Trainer, schedule: Schedule, index: int) -> int:
     counted, unknown = sum(known.values()), len(trainer.optimizers) - len(known)
     share = max(total - counted, 0) // unknown
     if (total and unknown > 1) or (counted and not total):  # the Trainer counts no steps of torch's own optimizers
-        rank_zero_warn(
-            f"{type(schedule).__name__}: the checkpoint does not say how many of its {total} updates optimizer {index}"
-            f" made; taking {'an equal share, ' if total else ''}{share}."
+        warn(
+            schedule,
+            f"the checkpoint does not say how many of its {total} updates optimizer {index}"
+            f" made; taking {'an equal share, ' if total else ''}{share}.",
         )
     return share

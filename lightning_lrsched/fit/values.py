@@ -47,8 +47,7 @@ class Values:
         monitored = {"lr"} if any(is_a(c, "LearningRateMonitor") for c in others) else set()
         log = schedule.log_lr and not monitored.issuperset(schedule.numbers)
         if log or schedule.prog_bar:
-            name, last = type(schedule).__name__, schedule.record.logged
-            self.logbook = Logbook(trainer, name, last, log, schedule.prog_bar, monitored)
+            self.logbook = Logbook(trainer, schedule, log, monitored)
             self.name()
         self._watched = schedule.prog_bar or any(looks_at_any_batch(callback) for callback in others)
 

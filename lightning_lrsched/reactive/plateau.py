@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
-from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import Unpack
 
+from ..fit.messages import warn
 from ..formula import checks
 from ..formula.curves import Line
 from ..formula.decisions import Reaction
@@ -67,7 +67,7 @@ class PlateauDetector(Reactive):
         if not math.isfinite(value):
             if not self.memory.warned:
                 self.memory.warned = True
-                rank_zero_warn(f"{type(self).__name__}: {self.monitor!r} is {value}, which counts as no improvement.")
+                warn(self, f"{self.monitor!r} is {value}, which counts as no improvement.")
             self.memory.bad_checks += 1
             return False
         memory, smooth = self.memory, self._smoothed(value)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from typing_extensions import Unpack
 
-from ..fit.ownership import refusal
+from ..fit.messages import refusal
 from ..formula import checks
 from ..formula.arguments import checked
 from ..formula.curves import Line, Moment, Table
