@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import combinations, product
-from numbers import Real
 from typing import Protocol
 
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ..formula.checks import is_number
 from ..formula.decisions import title
 from .groups import DrivenGroups, Selection, matches
 from .messages import refusal, warn
@@ -61,9 +61,7 @@ def _is_pattern(group: str | int) -> bool:
 def _is_number(value: object) -> bool:
     if type(value) is float:  # as nearly all are
         return True
-    if isinstance(value, Tensor):
-        return value.numel() == 1
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return value.numel() == 1 if isinstance(value, Tensor) else is_number(value)
 
 
 def unclaimed(optimizers: list[Optimizer], taken: Iterable[tuple[Owner, Taken]]) -> list[str]:

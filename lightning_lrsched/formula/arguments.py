@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache, partial
 from inspect import Parameter, Signature, signature
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, TypeVar
 
+from .checks import is_number
 from .words import way_out
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ def by_name(value: object) -> object:
     """Functions as the names they can be imported by, which stay the same in all processes; numbers as Python's own."""
     if isinstance(value, partial):
         return f"partial({by_name(value.func)}, *{value.args}, **{value.keywords})"
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if is_number(value):
         return int(value) if isinstance(value, Integral) else float(value)
     if type(value) is list:
         return [by_name(each) for each in value]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from numbers import Integral, Real
 from pkgutil import resolve_name
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from .durations import parse
 
@@ -21,9 +21,18 @@ def refuse(owner: object, argument: str, rule: str, value: object) -> NoReturn:
     raise ValueError(f"{type(owner).__name__}: '{argument}' must be {rule}, got {value!r}.")
 
 
+def is_number(value: object) -> TypeGuard[Real]:
+    """Of any library; bools and strings are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> TypeGuard[Integral]:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def number(owner: object, argument: str, value: object, rule: str, holds: Callable[[float], bool]) -> float:
-    """A finite float for which ``holds``; bools and strings are no numbers."""
-    if isinstance(value, Real) and not isinstance(value, bool):
+    """A finite float for which ``holds``."""
+    if is_number(value):
         try:
             as_float = float(value)
         except OverflowError:  # an int beyond every float
@@ -53,7 +62,7 @@ def factors(owner: object, argument: str, value: object, count: int | None = Non
 
 def whole(owner: object, argument: str, value: object, *, at_least: int, or_none: str = "") -> int:
     """An int from ``at_least`` on; ``or_none`` says what None would mean where it is allowed."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= at_least:
+    if is_whole(value) and operator.index(value) >= at_least:
         if operator.index(value) > LARGEST:
             refuse(owner, argument, f"at most {LARGEST}", value)
         return operator.index(value)
@@ -125,7 +134,7 @@ def choice(owner: object, argument: str, value: object, allowed: tuple[str, ...]
 
 def smoothing(owner: object, argument: str, value: object) -> float | int:
     """The weight of an exponential average, or the number of values of a mean."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= 1:
+    if is_whole(value) and operator.index(value) >= 1:
         return whole(owner, argument, value, at_least=1)
     rule = "a weight in [0, 1) or a number of checks, an integer >= 1"
     return number(owner, argument, value, rule, lambda x: 0 <= x < 1)
@@ -141,7 +150,7 @@ def which(owner: object, argument: str, value: object, *, several: str = "") -> 
     """The index or the name of one of several things."""
     if isinstance(value, str) and value:
         return value
-    if isinstance(value, Integral) and not isinstance(value, bool) and operator.index(value) >= 0:
+    if is_whole(value) and operator.index(value) >= 0:
         return operator.index(value)
     refuse(owner, argument, f"an index (from 0), a name{several} or None (all of them)", value)
 
@@ -179,9 +188,6 @@ def low_high(owner: object, argument: str, value: object) -> tuple[float, float]
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence) or len(value) != 2:
         refuse(owner, argument, rule, value)
     low, high = value
-    for each in (low, high):
-        if not isinstance(each, Real) or isinstance(each, bool):
-            refuse(owner, argument, rule, value)
-    if not 0 <= low <= high < 1:
+    if not (all(map(is_number, value)) and 0 <= low <= high < 1):
         refuse(owner, argument, rule, value)
     return float(low), float(high)
