@@ -151,14 +151,17 @@ class Run:
     def end(self, interval: Unit) -> Mark | None:
         """Where the earlier of the two limits ends the run; epochs are rounded up."""
         pace, steps, epochs = self.pace, self.steps, self.epochs
-        if interval in ("second", "interval"):
-            return None if interval == "interval" or self.seconds is None else Mark(self.seconds, self.seconds)
-        if pace is None and steps is not None and interval == "epoch":
+        if interval == "interval":
             return None
+        if interval == "second":
+            return None if self.seconds is None else Mark(self.seconds, self.seconds)
         if interval == "epoch":
-            by_steps = None if steps is None or pace is None else ceil(pace.epochs(self.planned(steps)))
-            known = [limit for limit in (epochs, by_steps) if limit is not None]
-            return Mark(min(known), min(known)) if known else None
+            limits = [] if epochs is None else [epochs]
+            if steps is not None:
+                if pace is None:  # they may end in any epoch
+                    return None
+                limits.append(ceil(pace.epochs(self.planned(steps))))
+            return Mark(min(limits), min(limits)) if limits else None
         ends = [] if steps is None else [Mark(steps, floor(self.planned(steps)), MADE)]
         if epochs is not None and pace is not None:
             planned = floor(pace.steps(epochs))
