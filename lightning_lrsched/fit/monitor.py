@@ -30,6 +30,7 @@ class Monitor:
 
     def __init__(self, owner: Reactive, name: str, trainer: Trainer) -> None:
         self._owner = owner
+        self._memory = owner.memory
         self._name = name
         self._trainer = trainer
         self._before_epoch: object = None
@@ -45,7 +46,7 @@ class Monitor:
             self._before_names = set(self._trainer.callback_metrics)
 
     def validation_ends(self) -> float | None:
-        memory, trainer = self._owner.memory, self._trainer
+        memory, trainer = self._memory, self._trainer
         first, self._validated = not self._validated, True
         value = self._new(self._before_validation, trainer.current_epoch)
         if self._owner.check_on_train_epoch_end:
@@ -59,18 +60,18 @@ class Monitor:
         return value
 
     def epoch_ends(self) -> float | None:
-        if self._owner.memory.from_validation:
+        if self._memory.from_validation:
             return None
-        waiting, self._owner.memory.waiting = self._owner.memory.waiting, None
+        waiting, self._memory.waiting = self._memory.waiting, None
         value = self._new(self._before_epoch, self._trainer.current_epoch)
         return waiting if value is None else value
 
     def between_epochs(self) -> float | None:
         trainer = self._trainer
         ended = trainer.current_epoch - 1
-        value, self._owner.memory.waiting = self._owner.memory.waiting, None  # it came with the checkpoint
+        value, self._memory.waiting = self._memory.waiting, None  # it came with the checkpoint
         if value is not None:
-            self._last_epoch, self._owner.memory.seen = ended, True
+            self._last_epoch, self._memory.seen = ended, True
         elif self._may_come_late():
             value = self._new(self._before_epoch, ended)
             never = self._last_epoch < 0 and self._epochs > 0
@@ -83,19 +84,19 @@ class Monitor:
     def _may_come_late(self) -> bool:
         """Whether the epoch that has ended may have brought a value after its end was judged."""
         ended = self._trainer.current_epoch - 1
-        return not self._owner.memory.from_validation and ended >= 0 and self._last_epoch != ended
+        return not self._memory.from_validation and ended >= 0 and self._last_epoch != ended
 
     def note_waiting(self) -> None:
         """An epoch has ended, and its value will be judged only when the next one starts: a checkpoint must hold it."""
         done: Any = self._trainer.fit_loop.epoch_progress.current
         ended = done.processed == self._trainer.current_epoch + 1
-        if ended and not self._owner.memory.from_validation and self._last_epoch != self._trainer.current_epoch:
+        if ended and not self._memory.from_validation and self._last_epoch != self._trainer.current_epoch:
             value = self._fresh(self._before_epoch)
-            self._owner.memory.waiting = self._owner.memory.waiting if value is None else value
+            self._memory.waiting = self._memory.waiting if value is None else value
 
     def warn_if_never(self) -> None:
         """The fit ends, and no value has ever come in an epoch or more."""
-        if not self._owner.memory.seen and self._epochs > 1:
+        if not self._memory.seen and self._epochs > 1:
             warn(self._owner, f"{self._missing()} The fit ends without a single value of it.")
 
     def _value(self) -> Tensor | None:
@@ -105,7 +106,7 @@ class Monitor:
         """A value that was not there before, which counts from here on."""
         value = self._fresh(stale)
         if value is not None:
-            self._last_epoch, self._owner.memory.seen = epoch, True
+            self._last_epoch, self._memory.seen = epoch, True
         return value
 
     def _fresh(self, stale: object) -> float | None:
