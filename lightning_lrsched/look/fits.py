@@ -18,10 +18,12 @@ from lightning.pytorch.utilities.exceptions import _TunerExitException
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from ..fit.callbacks import callbacks_of, is_a
+from ..fit.groups import DrivenGroups
 from ..fit.lightning import MisconfigurationException
 from ..fit.logbook import group_names
 from ..fit.numbers import read
 from ..fit.position import run_of
+from ..fit.values import Values
 from ..formula.decisions import title
 from ..formula.pictures import draw
 from ..formula.timeline import Run
@@ -207,25 +209,29 @@ def _foreseen(trainer: Trainer) -> dict[str, list[float]]:
             lrs = [float(group["lr"]) for group in optimizer.param_groups]
             found |= {name: [lr] * len(epochs) for name, lr in zip(names, lrs, strict=True)}
     for schedule, fit in fits:
-        placed = fit.values.placed
+        passed = [epoch - epochs[0] for epoch in epochs] if schedule.counts == "epoch" else range(len(epochs))
         for groups in fit.values.driven:
-            made, planned = fit.values.progress.now(groups.index)
-            passed = [epoch - epochs[0] for epoch in epochs] if schedule.counts == "epoch" else range(len(epochs))
-            positions = [(made + ahead, planned + ahead) for ahead in range(passed[-1] + 1)]
-            lead = placed.values(positions, groups.bases)
-            curves = {
-                number: [[groups.number_at(number, place, lr) for lr in lrs] for place, lrs in enumerate(lead)]
-                for number in (groups.hyperparameter, *groups.others)
-            }
-            if schedule.momentum is not None:
-                curves["momentum"] = [[placed.momentum(position) for position in positions]] * len(groups.members)
-            for key, columns in curves.items():
-                names = group_names(trainer.optimizers, key)[groups.index]
+            for number, columns in _coming(schedule, fit.values, groups, passed[-1] + 1).items():
+                names = group_names(trainer.optimizers, number)[groups.index]
                 for member, column in zip(groups.members, columns, strict=True):
-                    there = read(groups.optimizer.param_groups[member.index], key)
+                    there = read(groups.optimizer.param_groups[member.index], number)
                     if isinstance(there, torch.Tensor):  # which rounds
                         column = torch.tensor(column, dtype=there.dtype).tolist()
                     found[names[member.index]] = [column[i] for i in passed]
+    return found
+
+
+def _coming(schedule: LRSchedule, values: Values, groups: DrivenGroups, intervals: int) -> dict[str, list[list[float]]]:
+    """The values of the next intervals, for each number that the schedule drives and each group."""
+    made, planned = values.progress.now(groups.index)
+    positions = [(made + ahead, planned + ahead) for ahead in range(intervals)]
+    lead = values.placed.values(positions, groups.bases)
+    found = {
+        number: [[groups.number_at(number, place, lr) for lr in lrs] for place, lrs in enumerate(lead)]
+        for number in (groups.hyperparameter, *groups.others)
+    }
+    if schedule.momentum is not None:
+        found["momentum"] = [[values.placed.momentum(position) for position in positions]] * len(groups.members)
     return found
 
 
