@@ -135,7 +135,7 @@ class LRCallback(Copied, metaclass=Signed):
             value = checked(self, name, value)
             if name == self.floor()[0]:
                 refuse_high_floor(self, name, cast(float, value), fit.values.driven)
-            for each in fit.company:  # a part may stand in several of them
+            for each in fit.company.fits:  # a part may stand in several of them
                 each.stale, each.plan_shown = True, False
         elif fit is not None and not hasattr(self, name) and (hint := meant(name, value, parameters(type(self)))):
             raise refusal(self, f"no argument {name!r}. {hint}")

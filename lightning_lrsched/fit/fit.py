@@ -16,7 +16,7 @@ from .dashboard import open_dashboard, show_plans
 from .groups import DrivenGroups
 from .monitor import Monitor
 from .outline import tell_outline
-from .ownership import Claim, claim, refuse_high_floor, refuse_shared, refuse_shared_memory, unclaimed
+from .ownership import Claim, Owner, Taken, claim, refuse_high_floor, refuse_shared, refuse_shared_memory, unclaimed
 from .position import Progress, batches_done, window_open
 from .protocol import Schedule
 from .reactions import Reactions, reactive_in
@@ -26,11 +26,7 @@ from .values import Values
 
 
 class Fit:
-    """``company`` are the fits of all the schedules of the Trainer; ``told`` the groups that were named as nobody's."""
-
-    def __init__(
-        self, schedule: Schedule, trainer: Trainer, claimed: Claim, company: list[Fit], told: set[str]
-    ) -> None:
+    def __init__(self, schedule: Schedule, trainer: Trainer, claimed: Claim, company: Company) -> None:
         optimizers, numbers = trainer.optimizers, schedule.numbers
         driven = [DrivenGroups(index, optimizers[index], selection, *numbers) for index, selection in claimed.items()]
         refuse_high_floor(schedule, *schedule.floor(), driven)
@@ -41,7 +37,6 @@ class Fit:
         self.values = Values(schedule, trainer, driven, self._joined)
         self._trainer = trainer
         self.company = company
-        self._told = told
         self._rivals = Rivals(schedule, trainer, self.values)
         self._reactions = Reactions(schedule, trainer, self.values) if schedule.reactive() else None
         self._branching = Branching(schedule, trainer, self.values)
@@ -65,7 +60,7 @@ class Fit:
         self._hooks = count_updates(trainer, schedule, self.values, self.values.driven)
         self._enter()
         self._branching.start()
-        self.values.open_logbook([fit.schedule for fit in self.company])
+        self.values.open_logbook(self.company.schedules)
         before = dict(record.values)
         if window_open(trainer, batches_done(trainer)):
             for groups in self.values.driven:
@@ -79,8 +74,7 @@ class Fit:
         self.values.publish()
         if self._reactions is not None:
             self._reactions.start()
-        if all(fit.started for fit in self.company):
-            open_dashboard(trainer, [fit.schedule for fit in self.company if fit.schedule.log_lr])
+        self.company.open_dashboard()
 
     def _enter(self) -> None:
         """Take the place in the run, and note what is not as it was."""
@@ -166,8 +160,8 @@ class Fit:
             values.apply()
             if first:
                 self._rivals.undo_edits()
-        if first and self is self.company[-1]:
-            show_new_plans(self._trainer, self.company)
+        if first and self is self.company.fits[-1]:
+            self.company.show_new_plans()
         due = values.logbook is not None and values.logbook.due(self._epoch_began)
         self._epoch_began = False
         if due and (self._reactions is None or not self._reactions.watches):
@@ -253,18 +247,50 @@ class Fit:
         if self._reactions is not None:
             self._reactions.start_clock()
 
-    # ---- all the schedules of the Trainer
-
-    def _joined(self, groups: DrivenGroups) -> None:
+    def _joined(self) -> None:
         """Groups came or went."""
         self.plan_shown = False
-        refuse_shared(_taken(self.company), self._trainer.optimizers)
-        tell_unclaimed(self._trainer, self.company, self._told)
+        self.company.look_at_groups()
 
 
-def _taken(company: Sequence[Fit]) -> list[tuple[Schedule, dict[int, list[int]]]]:
-    """The groups that each schedule drives now, by optimizer."""
-    return [(f.schedule, {g.index: [m.index for m in g.members] for g in f.values.driven}) for f in company]
+class Company:
+    """The fits of all the schedules of a Trainer, complete before the first of them starts."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self.fits: list[Fit] = []
+        self._named: set[str] = set()  # groups that nobody drives
+
+    @property
+    def schedules(self) -> list[Schedule]:
+        return [fit.schedule for fit in self.fits]
+
+    def _taken(self) -> list[tuple[Owner, Taken]]:
+        """The groups that each schedule drives now."""
+        return [(f.schedule, {g.index: [m.index for m in g.members] for g in f.values.driven}) for f in self.fits]
+
+    def look_at_groups(self) -> None:
+        """Refuse one that two schedules drive, and name each that none does, once."""
+        refuse_shared(self._taken(), self._trainer.optimizers)
+        self.name_unclaimed()
+
+    def name_unclaimed(self) -> None:
+        free = [name for name in unclaimed(self._trainer.optimizers, self._taken()) if name not in self._named]
+        self._named.update(free)
+        if free:
+            rank_zero_info(f"No schedule drives the LR of {', '.join(free)}: it stays as it is.")
+
+    def open_dashboard(self) -> None:
+        """When the last has started."""
+        if all(fit.started for fit in self.fits):
+            open_dashboard(self._trainer, [schedule for schedule in self.schedules if schedule.log_lr])
+
+    def show_new_plans(self) -> None:
+        """At a batch, for only there all schedules know how their run goes on; anew where it goes otherwise."""
+        if not all(fit.plan_shown for fit in self.fits):
+            show_plans(self._trainer, [(fit.schedule, fit.values) for fit in self.fits if fit.schedule.log_lr])
+            for fit in self.fits:
+                fit.plan_shown = True
 
 
 def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
@@ -275,26 +301,10 @@ def begin(schedules: Sequence[Schedule], trainer: Trainer) -> None:
     claims = claim(schedules, trainer.optimizers)
     refuse_old_finder(schedules[0], trainer)
     take_off(list(zip(schedules, claims, strict=True)), trainer)
-    company: list[Fit] = []
-    told: set[str] = set()
-    for schedule, claimed in zip(schedules, claims, strict=True):
-        company.append(Fit(schedule, trainer, claimed, company, told))
-    for fit in company:
+    company = Company(trainer)
+    company.fits = [
+        Fit(schedule, trainer, claimed, company) for schedule, claimed in zip(schedules, claims, strict=True)
+    ]
+    for fit in company.fits:
         fit.schedule.fit = fit
-    tell_unclaimed(trainer, company, told)
-
-
-def show_new_plans(trainer: Trainer, company: Sequence[Fit]) -> None:
-    """At a batch, for only there all schedules know how their run goes on; anew where it goes otherwise."""
-    if not all(fit.plan_shown for fit in company):
-        show_plans(trainer, [(fit.schedule, fit.values) for fit in company if fit.schedule.log_lr])
-        for fit in company:
-            fit.plan_shown = True
-
-
-def tell_unclaimed(trainer: Trainer, company: Sequence[Fit], told: set[str]) -> None:
-    """Name each group that no schedule drives, once."""
-    free = [name for name in unclaimed(trainer.optimizers, _taken(company)) if name not in told]
-    told.update(free)
-    if free:
-        rank_zero_info(f"No schedule drives the LR of {', '.join(free)}: it stays as it is.")
+    company.name_unclaimed()

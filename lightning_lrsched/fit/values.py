@@ -25,7 +25,7 @@ class Values:
     """
 
     def __init__(
-        self, schedule: Schedule, trainer: Trainer, driven: list[DrivenGroups], joined: Callable[[DrivenGroups], None]
+        self, schedule: Schedule, trainer: Trainer, driven: list[DrivenGroups], joined: Callable[[], None]
     ) -> None:
         self._schedule = schedule
         self._trainer = trainer
@@ -103,7 +103,7 @@ class Values:
         groups.adopt(made, lambda bases: self.placed.moment(self.progress.at(made), bases))
         self._schedule.record.late[groups.index] = groups.late
         groups.made = None
-        self._joined(groups)
+        self._joined()
         self.name()
 
     def _put(self, groups: DrivenGroups, made: int) -> None:
