@@ -151,14 +151,12 @@ class Placed:
         """Those of rising positions."""
         clock, begin, rising = self._warmup_clock, self._begin, iter(positions)
         for position in rising:
-            if position[clock] >= begin[clock]:
+            if self.schedule.says_moments and position[clock] >= begin[clock]:
                 yield from self.own_moments(chain([position], rising), bases)
             else:
                 yield self.moment(position, bases)
 
     def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
-        """The same after the warmup."""
-        if not self.schedule.says_moments:
-            return (self._own(position, bases) for position in positions)
+        """The same after the warmup, where ``lr_at`` is not the schedule's own."""
         line, clock, begin = self.schedule.line, self.clock, self._begin_t
         return (line(position[clock] - begin) for position in positions)

@@ -85,9 +85,6 @@ class _Sequence(_Whole):
         return _from(reached, self.parts[place].moment(position, set(reached.values())))
 
     def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
-        if not self.schedule.says_moments:
-            yield from super().own_moments(positions, bases)
-            return
         for place, stretch in groupby(positions, self.place_at):
             if not (place and self.continuous):
                 yield from self.parts[place].moments(stretch, bases)
@@ -119,8 +116,6 @@ class _Product(_Whole):
         return self._times([part.moment(position, bases) for part in self.parts], bases)
 
     def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
-        if not self.schedule.says_moments:
-            return super().own_moments(positions, bases)
         each = zip(self.parts, tee(positions, len(self.parts)), strict=True)
         moments = [part.moments(its, bases) for part, its in each]
         return (self._times(factors, bases) for factors in zip(*moments, strict=True))
