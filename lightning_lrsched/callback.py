@@ -215,10 +215,9 @@ class LRCallback(Copied, metaclass=Signed):
                 schedule.remember(fitting)
                 memories.remove(fitting)
             elif of_kind:
-                meant = ", ".join(
-                    f"{k}={old!r}" for k, (old, _) in schedule.other_meaning(of_kind[0], self.counts).items()
-                )
-                self.changes[f"memory of {type(schedule).__name__}"] = (Words(f"of {meant}"), Words("begun anew"))
+                other = schedule.other_meaning(of_kind[0], self.counts)
+                then = ", ".join(f"{k}={old!r}" for k, (old, _) in other.items())
+                self.changes[f"memory of {type(schedule).__name__}"] = (Words(f"of {then}"), Words("begun anew"))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         # torch makes a step of its own to learn the state of a sharded optimizer that has none, which is no update
