@@ -92,11 +92,11 @@ class Logbook:
         self._last_step = schedule.record.logged
         self.point: int | None = None  # the x of a point that is due for the coming update
         self._every: int = trainer.log_every_n_steps if trainer.loggers and log else 0  # type: ignore[attr-defined]
-        self._curves: list[list[tuple[str, str, int]]] = []
+        self._curves: dict[int, list[tuple[str, str, int]]] = {}  # by optimizer
 
     def name(self, driven: list[DrivenGroups], momentum: bool) -> None:
         """Choose the curves."""
-        self._curves = []
+        self._curves = {}
         for groups in driven:
             curves = curves_of(self._trainer, groups)
             shown = lowest_and_highest(groups, curves)
@@ -108,12 +108,12 @@ class Logbook:
                     " a LearningRateMonitor() to log them all.",
                 )
             numbers = (*groups.others, "momentum") if momentum else groups.others
-            self._curves.append(beside(self._trainer, groups, shown, numbers))
+            self._curves[groups.index] = beside(self._trainer, groups, shown, numbers)
 
-    def publish(self, place: int, groups: DrivenGroups) -> None:
+    def publish(self, groups: DrivenGroups) -> None:
         """Let EarlyStopping, ModelCheckpoint, the progress bar and the like see the values in force."""
-        for name, number, group in self._curves[place]:
-            value = groups.in_force(group, number)
+        for name, number, place in self._curves[groups.index]:
+            value = groups.in_force(place, number)
             if self._metrics is not None and number not in self._monitored:
                 self._metrics[name] = torch.tensor(value, dtype=torch.float64)
             if self._bar is not None:
@@ -133,8 +133,8 @@ class Logbook:
         self._last_step = step
         values = {
             name: groups.in_force(place, number)
-            for groups, curves in zip(driven, self._curves, strict=True)
-            for name, number, place in curves
+            for groups in driven
+            for name, number, place in self._curves[groups.index]
             if number not in self._monitored
         }
         for logger in self._trainer.loggers if values else ():

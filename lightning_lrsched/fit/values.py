@@ -136,7 +136,7 @@ class Values:
         """Let other callbacks see the values: at every change if one may look, else when Lightning's own do."""
         if self.logbook is not None:
             for groups in self.driven if driven is None else driven:
-                self.logbook.publish(self.driven.index(groups), groups)
+                self.logbook.publish(groups)
 
     def log_point(self) -> None:
         """Log the point that is due, once its update has the values that it will have."""
