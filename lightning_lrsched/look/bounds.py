@@ -117,37 +117,49 @@ def _read(finder: RangeTest) -> _Reading:
     single = _of_single_updates([mean for _, mean in finite])
     losses = _smoothed(single, max(len(finite) // 40, 1))
     scatter = median(abs(a - b) for a, b in zip(single, losses, strict=True))
-
-    def falls(peak: int, low: int) -> bool:
-        return losses[peak] - losses[low] > max(FALL * abs(losses[peak]), SCATTER * scatter)
-
-    peak = low = 0
-    for i, loss in enumerate(losses):
-        if loss > losses[peak]:
-            if falls(peak, low):
-                break
-            peak = low = i
-        elif loss < losses[low]:
-            low = i
-    if not falls(peak, low):
+    if (found := _fall(losses, SCATTER * scatter)) is None:
         raise ValueError(
             f"cyclical_bounds: the loss does not fall between LR {lrs[0]:g} and {lrs[-1]:g}. Give lr_find a lower"
             " min_lr, or a higher max_lr."
         )
+    peak, low = found
     fall = losses[peak] - losses[low]
     start = max(i for i in range(peak, low) if losses[i] >= losses[peak] - START * fall)
-    end = next(i for i in range(peak, low + 1) if losses[i] <= losses[peak] - fall / 2)
-    for i in range(end, len(losses)):
-        if losses[i] >= losses[end] + RISE * fall:
-            break
-        if losses[i] < losses[end]:
-            end = i
-    else:
-        if math.isfinite(means[-1]):
-            raise ValueError(
-                f"cyclical_bounds: the loss does not rise again up to LR {lrs[-1]:g}. Give lr_find a higher max_lr."
-            )
+    middle = next(i for i in range(peak, low + 1) if losses[i] <= losses[peak] - fall / 2)
+    end, rises = _lowest(losses, middle, RISE * fall)
+    if not rises and math.isfinite(means[-1]):
+        raise ValueError(
+            f"cyclical_bounds: the loss does not rise again up to LR {lrs[-1]:g}. Give lr_find a higher max_lr."
+        )
     return _Reading(lrs, losses, peak, start, end)
+
+
+def _fall(losses: Sequence[float], least: float) -> tuple[int, int] | None:
+    """The peak and the lowest point of the first fall that counts."""
+
+    def counts(peak: int, low: int) -> bool:
+        return losses[peak] - losses[low] > max(FALL * abs(losses[peak]), least)
+
+    peak = low = 0
+    for i, loss in enumerate(losses):
+        if loss > losses[peak]:
+            if counts(peak, low):
+                break
+            peak = low = i
+        elif loss < losses[low]:
+            low = i
+    return (peak, low) if counts(peak, low) else None
+
+
+def _lowest(losses: Sequence[float], middle: int, climb: float) -> tuple[int, bool]:
+    """The lowest point from ``middle`` on before a climb, and whether there is one."""
+    low = middle
+    for i in range(middle, len(losses)):
+        if losses[i] >= losses[low] + climb:
+            return low, True
+        if losses[i] < losses[low]:
+            low = i
+    return low, False
 
 
 def _of_single_updates(means: Sequence[float]) -> list[float]:
