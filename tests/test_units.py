@@ -31,6 +31,7 @@ from lightning_lrsched import (
     LRSchedule,
     MultiStepDecay,
     OneCycle,
+    PolynomialDecay,
     ProductSchedule,
     SequentialSchedule,
     StepDecay,
@@ -196,6 +197,28 @@ def test_a_run_on_a_time_budget_ends_its_curve_with_it(monkeypatch: pytest.Monke
         tail = Timed(watch)
         trainer(tmp_path, CosineAnnealing(interval="second"), **run).fit(tail, ckpt_path=tmp_path / f"{step}.ckpt")
         assert tail.used == model.used[step:], step
+
+
+def linear(**kw: Any) -> PolynomialDecay:
+    return PolynomialDecay(power=1, **kw)
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`", "ignore:PolynomialDecay")
+@pytest.mark.parametrize(
+    "before",
+    [[], [linear(interval="second")], [CosineAnnealing(interval="second")], [linear(t_max=1000, interval="step")]],
+    ids=["none", "of all groups", "another", "by steps"],
+)
+def test_a_schedule_that_begins_with_a_resume_knows_the_time_of_before(
+    before: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    watch, run = Watch(monkeypatch), {"max_epochs": -1, "max_time": timedelta(seconds=10)}
+    trainer(tmp_path, *before, saver(tmp_path), **run).fit(Timed(watch))
+    watch.now += 1000.0
+    tail = Timed(watch)
+    after = linear(interval="second", param_groups=0)
+    trainer(tmp_path, after, **run).fit(tail, ckpt_path=tmp_path / "30.ckpt")
+    assert tail.used == pytest.approx([0.3] * 2 + [0.2] * 4 + [0.1] * 4)
 
 
 def test_durations_of_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Record:
         self.updates |= other.updates
         self.skipped = max(self.skipped, other.skipped)
         self.logged = max(self.logged, other.logged)
+        self.seconds = max(self.seconds, other.seconds)
         if self.run is None:
             self.run, self.epoch_shape = other.run, other.epoch_shape
         if same:

@@ -49,11 +49,14 @@ def run_of(trainer: Trainer) -> Run:
     )
 
 
+def _timers(trainer: Trainer) -> list[Any]:
+    return [callback for callback in callbacks_of(trainer) if is_a(callback, "Timer")]
+
+
 def _seconds(trainer: Trainer) -> int | None:
     """The ``max_time`` of the Trainer, or of the Timer that ends the run first."""
-    timers: list[Any] = [callback for callback in callbacks_of(trainer) if is_a(callback, "Timer")]
-    limits = [timer.time_remaining() + timer.time_elapsed() for timer in timers if timer.time_remaining() is not None]
-    return round(min(limits)) if limits else None
+    timers = [timer for timer in _timers(trainer) if timer.time_remaining() is not None]
+    return round(min(timer.time_remaining() + timer.time_elapsed() for timer in timers)) if timers else None
 
 
 def _batch(trainer: Trainer) -> int | None:
@@ -95,6 +98,8 @@ class Progress:
         if not self._by_step:
             self.made = self._epochs if self.by_epoch else self._clocked
         self._started = monotonic()
+        # a schedule that begins with a resume finds what the Trainer has trained
+        self._record.seconds = max(self._record.seconds, *(timer.time_elapsed() for timer in _timers(trainer)), 0.0)
         self.manual = not trainer.lightning_module.automatic_optimization
         # counts the Trainer's updates: trainer.global_step is six properties further away
         self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
