@@ -198,6 +198,8 @@ class LRCallback(Copied, metaclass=Signed):
         self.journal[:] = [Decision(*decision) for decision in state_dict["journal"]]
         now, saved = self._fingerprint(), state_dict["arguments"]
         self.changes = {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
+        if "interval" in self.changes:  # what another clock has read says nothing of this one
+            self.record.reading, self.record.begun_at, self.record.timed_from = 0, 0, None
         self._remember(list(state_dict["memories"]))
         self.restored = True
 

@@ -340,6 +340,18 @@ def test_the_lr_against_the_tokens_seen(interval: Any, tmp_path: Path) -> None:
     assert tail.used == pytest.approx([(1 + cos(pi * seen / 24)) / 2 for seen in (8, 11, 16, 18)])
 
 
+def batches(trainer: Any) -> int:
+    return int(trainer.global_step)
+
+
+def test_another_clock_may_read_less_than_the_one_before(tmp_path: Path) -> None:
+    trainer(tmp_path, linear(t_max=24, interval=tokens), saver(tmp_path), max_epochs=1).fit(Language())
+    tail, resumed = Language(), trainer(tmp_path, linear(t_max=6, interval=batches), max_epochs=1)
+    with pytest.warns(UserWarning, match="interval: '.*tokens' -> '.*batches'"):
+        resumed.fit(tail, ckpt_path=tmp_path / "2.ckpt")
+    assert tail.used == pytest.approx([4 / 6, 3 / 6, 2 / 6, 1 / 6])
+
+
 @pytest.mark.parametrize(
     ("readings", "what"), [([3, 2], "2"), ([0, 0.5], "0.5"), ([0, None], "None"), ([0, True], "True")]
 )
