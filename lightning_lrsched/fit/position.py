@@ -189,9 +189,9 @@ class Progress:
         return shape != self._record.epoch_shape or planned != now
 
     def off_plan(self) -> bool:
-        """Whether an epoch that starts is not where the plan has it, for one before was cut short."""
+        """Whether an epoch that starts is not where the plan has it: one before was cut short, or it is made anew."""
         behind = 0 if self.manual else self.run.behind(self.steps(0), self.epoch())
-        off = behind > self._record.skipped  # updates that were skipped are no news
+        off = not 0 <= behind <= self._record.skipped  # updates that were skipped are no news
         self._arriving |= off
         return off
 
