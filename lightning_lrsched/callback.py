@@ -233,13 +233,12 @@ class LRCallback(Copied, metaclass=Signed):
         for state in ours.values():
             _refuse_format(self, state)
             self.record.take_over(Record.of(state["record"]), state["hyperparameter"] == self.numbers[0])
-        # nor is a memory lost because the schedule now says otherwise whose values it drives
+        # nor is a memory lost because the schedule now says otherwise whose values it drives, or is split in several
         same = [k for k, state in ours.items() if state["hyperparameter"] == self.numbers[0]]
         kin = [key for key in same if str(key).partition("{")[0] == type(self).__qualname__]
-        rivals = [s for s in schedules_of(trainer) if s.numbers[0] == self.numbers[0]]
-        alone = sum(type(schedule) is type(self) for schedule in rivals) == 1
-        if self.state_key not in states and len(kin) == 1 and alone:
-            self.load_state_dict(states[kin[0]])
+        left = {*kin} - {schedule.state_key for schedule in schedules_of(trainer)}
+        if self.state_key not in states and len(left) == 1:
+            self.load_state_dict(states[left.pop()])
 
     def _forget(self) -> None:
         """Begin a new run."""
