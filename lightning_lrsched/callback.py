@@ -194,14 +194,17 @@ class LRCallback(Copied, metaclass=Signed):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         _refuse_format(self, state_dict)
-        self.record = Record.of(state_dict["record"])
+        self.record = self._record_of(state_dict)
         self.journal[:] = [Decision(*decision) for decision in state_dict["journal"]]
         now, saved = self._fingerprint(), state_dict["arguments"]
         self.changes = {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
-        if "interval" in self.changes:  # what another clock has read says nothing of this one
-            self.record.reading, self.record.begun_at, self.record.timed_from = 0, 0, None
         self._remember(list(state_dict["memories"]))
         self.restored = True
+
+    def _record_of(self, state: dict[str, Any]) -> Record:
+        record = Record.of(state["record"])
+        same = state["arguments"].get("interval") == self._fingerprint().get("interval")
+        return record if same else record.by_another_clock()
 
     def _fingerprint(self) -> dict[str, Any]:
         told = fingerprint(self, without=_NO_CURVE)
@@ -232,7 +235,7 @@ class LRCallback(Copied, metaclass=Signed):
         # where another schedule trained before, its record of the run serves as well
         for state in ours.values():
             _refuse_format(self, state)
-            self.record.take_over(Record.of(state["record"]), state["hyperparameter"] == self.numbers[0])
+            self.record.take_over(self._record_of(state), state["hyperparameter"] == self.numbers[0])
         # nor is a memory lost because the schedule now says otherwise whose values it drives, or is split in several
         same = [k for k, state in ours.items() if state["hyperparameter"] == self.numbers[0]]
         kin = [key for key in same if str(key).partition("{")[0] == type(self).__qualname__]

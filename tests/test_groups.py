@@ -68,6 +68,17 @@ def test_a_late_group_by_epochs(tmp_path: Path) -> None:
     assert model.late_lrs == pytest.approx([0.1, 0.05, 0.05, 0.025, 0.025])
 
 
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`", "ignore:StepDecay")
+@pytest.mark.parametrize("after", [StepDecay(1, 0.25), ExponentialDecay(gamma=0.25)], ids=["the same", "another"])
+def test_a_late_groups_first_step_is_no_epoch_of_a_resume_by_epochs(after: Any, tmp_path: Path) -> None:
+    save = saver(tmp_path, "on_train_epoch_end")
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), save, max_epochs=4).fit(Grows(batches=2))
+    tail = Grows(batches=2)
+    trainer(tmp_path, after, max_epochs=4).fit(tail, ckpt_path=tmp_path / "4.ckpt")
+    # it came after 2 steps, at 1/4 of the others' base, which epochs 2 and 3 take to 1/16 and 1/64
+    assert tail.late_lrs == pytest.approx([0.025, 0.025, 0.00625, 0.00625])
+
+
 def test_a_floor_and_a_warmup_scale_a_late_group_with_the_rest(tmp_path: Path) -> None:
     model = Grows(after=1, batches=6)
     trainer(tmp_path, CosineAnnealing(2, eta_min=0.5, interval="step", warmup=3), max_epochs=1).fit(model)
