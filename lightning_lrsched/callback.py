@@ -229,8 +229,11 @@ class LRCallback(Copied, metaclass=Signed):
         self.record.updates = dict(checkpoint["callbacks"][self.state_key]["record"]["updates"])
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._forget()
         states: dict[str, Any] = checkpoint["callbacks"]
+        if trainer.state.fn != "fit" and self.trained_by is not None and self.trained_by() is trainer:
+            states.pop(self.state_key, None)  # a checkpoint that is tested between two fits is no resume
+            return
+        self._forget()
         ours = {k: state for k, state in states.items() if isinstance(state, dict) and {"format", "record"} <= {*state}}
         # where another schedule trained before, its record of the run serves as well
         for state in ours.values():

@@ -234,3 +234,23 @@ def test_a_memory_that_nobody_else_claims_is_taken_over(before: Any, after: Any,
     full = run(6, *before, saver(tmp_path, "on_train_epoch_end"))
     assert full[4] != [1.0, 1.0]
     assert run(6, *of_group(*after), ckpt_path=tmp_path / "3.ckpt") == full[3:]
+
+
+def test_a_checkpoint_that_is_tested_after_a_fit_is_no_resume(tmp_path: Path) -> None:
+    class Tested(ByPosition):
+        def test_step(self, batch: Any, batch_idx: int) -> None:
+            pass
+
+    def used(*paths: Path) -> list[Any]:
+        model, schedule = Tested(batches=1, val_batches=1), ReduceOnPlateau(patience=1, factor=0.5)
+        fit = trainer(tmp_path, schedule, saver(tmp_path), max_epochs=4)
+        fit.fit(model)
+        journal = [*schedule.journal]
+        for path in paths:
+            fit.test(model, model.val_dataloader(), ckpt_path=path, verbose=False)
+        assert schedule.journal == journal != []
+        fit.fit_loop.max_epochs = 6
+        fit.fit(model)
+        return model.used
+
+    assert used(tmp_path / "1.ckpt") == used()
