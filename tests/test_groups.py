@@ -425,3 +425,18 @@ def test_a_late_group_with_an_lr_scale_comes_with_its_lr_as_it_is(tmp_path: Path
     model = Scaled(batches=1)
     trainer(tmp_path, StepDecay(1, 0.5), max_epochs=4).fit(model)
     assert model.used == [1.0, [0.5, 0.5], [0.25, 0.25], [0.125, 0.125]]
+
+
+@pytest.mark.filterwarnings("ignore:StepDecay")
+def test_the_names_that_a_checkpoint_brings_along_do_not_say_whose_lr_it_is(tmp_path: Path) -> None:
+    def run(names: tuple[str, str], *callbacks: Any, **resume: Any) -> list[Any]:
+        def groups(params: Any) -> torch.optim.Optimizer:
+            return torch.optim.SGD([{"params": [p], "name": n, "lr": 1.0} for p, n in zip(params, names, strict=True)])
+
+        model = Recorder(groups, batches=1)
+        trainer(tmp_path, StepDecay(1, 0.5, param_groups="a"), *callbacks, max_epochs=4).fit(model, **resume)
+        return model.used
+
+    assert run(("a", "b"), saver(tmp_path)) == [[1.0, 1.0], [0.5, 1.0], [0.25, 1.0], [0.125, 1.0]]
+    # now "a" is the second group, whose base LR is 1; the first stays where it was in epoch 1
+    assert run(("b", "a"), ckpt_path=tmp_path / "2.ckpt") == [[0.5, 0.25], [0.5, 0.125]]
