@@ -195,12 +195,17 @@ class LRCallback(Copied, metaclass=Signed):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         _refuse_format(self, state_dict)
-        self.record = Record.of(state_dict["record"])
+        self.record = self._record_of(state_dict)
         self.journal[:] = [Decision(*decision) for decision in state_dict["journal"]]
         now, saved = self._fingerprint(), state_dict["arguments"]
         self.changes = {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
         self._remember(list(state_dict["memories"]))
         self.restored = True
+
+    def _record_of(self, state: dict[str, Any]) -> Record:
+        record = Record.of(state["record"])
+        same = state["arguments"].get("interval") == self._fingerprint().get("interval")
+        return record if same else record.by_another_clock()
 
     def _fingerprint(self) -> dict[str, Any]:
         told = fingerprint(self, without=_NO_CURVE)
@@ -224,20 +229,22 @@ class LRCallback(Copied, metaclass=Signed):
         self.record.updates = dict(checkpoint["callbacks"][self.state_key]["record"]["updates"])
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._forget()
         states: dict[str, Any] = checkpoint["callbacks"]
+        if trainer.state.fn != "fit" and self.trained_by is not None and self.trained_by() is trainer:
+            states.pop(self.state_key, None)  # a checkpoint that is tested between two fits is no resume
+            return
+        self._forget()
         ours = {k: state for k, state in states.items() if isinstance(state, dict) and {"format", "record"} <= {*state}}
         # where another schedule trained before, its record of the run serves as well
         for state in ours.values():
             _refuse_format(self, state)
-            self.record.take_over(Record.of(state["record"]), state["hyperparameter"] == self.numbers[0])
-        # nor is a memory lost because the schedule now says otherwise whose values it drives
+            self.record.take_over(self._record_of(state), state["hyperparameter"] == self.numbers[0])
+        # nor is a memory lost because the schedule now says otherwise whose values it drives, or is split in several
         same = [k for k, state in ours.items() if state["hyperparameter"] == self.numbers[0]]
         kin = [key for key in same if str(key).partition("{")[0] == type(self).__qualname__]
-        rivals = [s for s in schedules_of(trainer) if s.numbers[0] == self.numbers[0]]
-        alone = sum(type(schedule) is type(self) for schedule in rivals) == 1
-        if self.state_key not in states and len(kin) == 1 and alone:
-            self.load_state_dict(states[kin[0]])
+        left = {*kin} - {schedule.state_key for schedule in schedules_of(trainer)}
+        if self.state_key not in states and len(left) == 1:
+            self.load_state_dict(states[left.pop()])
 
     def _forget(self) -> None:
         """Begin a new run."""

@@ -72,6 +72,25 @@ def test_an_epoch_that_was_cut_short_is_made_up_for_in_the_next(tmp_path: Path) 
     assert fit.optimizers[0].param_groups[0]["lr"] == 0.0
 
 
+def test_an_epoch_that_is_made_anew_after_an_exception_does_not_end_the_curve_too_soon(tmp_path: Path) -> None:
+    class Interrupted(Recorder):
+        interrupt = True
+
+        def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+            if self.interrupt and self.trainer.global_step == 12:
+                self.interrupt = False
+                raise RuntimeError("interrupted")
+
+    model = Interrupted(batches=8)
+    fit = trainer(tmp_path, open_cosine(), max_epochs=2)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        fit.fit(model)
+    fit.fit(model)
+    # 12 of 16 are made; Lightning begins epoch 1 anew, whose 8 updates take the 4 that are left of the plan
+    assert model.used == cosine(*(t / 16 for t in [*range(12), 12, 12, 13, 13, 14, 14, 15, 15]))
+    assert fit.optimizers[0].param_groups[0]["lr"] == 0.0
+
+
 @pytest.mark.filterwarnings("ignore:When using `Trainer.accumulate_grad_batches != 1.`")
 def test_a_restart_inside_an_epoch_under_an_accumulation_scheduler_ends_at_the_end(tmp_path: Path) -> None:
     """Lightning then trains the rest of the epoch without accumulation."""

@@ -68,6 +68,17 @@ def test_a_late_group_by_epochs(tmp_path: Path) -> None:
     assert model.late_lrs == pytest.approx([0.1, 0.05, 0.05, 0.025, 0.025])
 
 
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`", "ignore:StepDecay")
+@pytest.mark.parametrize("after", [StepDecay(1, 0.25), ExponentialDecay(gamma=0.25)], ids=["the same", "another"])
+def test_a_late_groups_first_step_is_no_epoch_of_a_resume_by_epochs(after: Any, tmp_path: Path) -> None:
+    save = saver(tmp_path, "on_train_epoch_end")
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), save, max_epochs=4).fit(Grows(batches=2))
+    tail = Grows(batches=2)
+    trainer(tmp_path, after, max_epochs=4).fit(tail, ckpt_path=tmp_path / "4.ckpt")
+    # it came after 2 steps, at 1/4 of the others' base, which epochs 2 and 3 take to 1/16 and 1/64
+    assert tail.late_lrs == pytest.approx([0.025, 0.025, 0.00625, 0.00625])
+
+
 def test_a_floor_and_a_warmup_scale_a_late_group_with_the_rest(tmp_path: Path) -> None:
     model = Grows(after=1, batches=6)
     trainer(tmp_path, CosineAnnealing(2, eta_min=0.5, interval="step", warmup=3), max_epochs=1).fit(model)
@@ -414,3 +425,18 @@ def test_a_late_group_with_an_lr_scale_comes_with_its_lr_as_it_is(tmp_path: Path
     model = Scaled(batches=1)
     trainer(tmp_path, StepDecay(1, 0.5), max_epochs=4).fit(model)
     assert model.used == [1.0, [0.5, 0.5], [0.25, 0.25], [0.125, 0.125]]
+
+
+@pytest.mark.filterwarnings("ignore:StepDecay")
+def test_the_names_that_a_checkpoint_brings_along_do_not_say_whose_lr_it_is(tmp_path: Path) -> None:
+    def run(names: tuple[str, str], *callbacks: Any, **resume: Any) -> list[Any]:
+        def groups(params: Any) -> torch.optim.Optimizer:
+            return torch.optim.SGD([{"params": [p], "name": n, "lr": 1.0} for p, n in zip(params, names, strict=True)])
+
+        model = Recorder(groups, batches=1)
+        trainer(tmp_path, StepDecay(1, 0.5, param_groups="a"), *callbacks, max_epochs=4).fit(model, **resume)
+        return model.used
+
+    assert run(("a", "b"), saver(tmp_path)) == [[1.0, 1.0], [0.5, 1.0], [0.25, 1.0], [0.125, 1.0]]
+    # now "a" is the second group, whose base LR is 1; the first stays where it was in epoch 1
+    assert run(("b", "a"), ckpt_path=tmp_path / "2.ckpt") == [[0.5, 0.25], [0.5, 0.125]]

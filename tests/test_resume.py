@@ -208,3 +208,49 @@ def test_a_memory_survives_when_the_schedule_names_its_groups_otherwise(tmp_path
         trainer(tmp_path, schedule, max_epochs=5).fit(model, ckpt_path=tmp_path / "3.ckpt")
     assert model.used[0] == 0.5
     assert schedule.reductions >= 1
+
+
+def of_group(*groups: int | str) -> list[ReduceOnPlateau]:
+    return [ReduceOnPlateau(patience=1, factor=0.5, param_groups=group) for group in groups]
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`", "ignore:ReduceOnPlateau")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [([ReduceOnPlateau(patience=1, factor=0.5)], [0, 1]), (of_group(0, 1), [0, "rest"])],
+    ids=["one is split in two", "one of two names its group otherwise"],
+)
+def test_a_memory_that_nobody_else_claims_is_taken_over(before: Any, after: Any, tmp_path: Path) -> None:
+    class Two(ByPosition):
+        def configure_optimizers(self) -> Any:
+            weight, bias = self.layer.parameters()
+            return torch.optim.SGD([{"params": [weight]}, {"params": [bias], "name": "rest"}], lr=1.0)
+
+    def run(epochs: int, *callbacks: Any, **resume: Any) -> list[Any]:
+        model = Two(batches=1, val_batches=1)
+        trainer(tmp_path, *callbacks, max_epochs=epochs).fit(model, **resume)
+        return model.used
+
+    full = run(6, *before, saver(tmp_path, "on_train_epoch_end"))
+    assert full[4] != [1.0, 1.0]
+    assert run(6, *of_group(*after), ckpt_path=tmp_path / "3.ckpt") == full[3:]
+
+
+def test_a_checkpoint_that_is_tested_after_a_fit_is_no_resume(tmp_path: Path) -> None:
+    class Tested(ByPosition):
+        def test_step(self, batch: Any, batch_idx: int) -> None:
+            pass
+
+    def used(*paths: Path) -> list[Any]:
+        model, schedule = Tested(batches=1, val_batches=1), ReduceOnPlateau(patience=1, factor=0.5)
+        fit = trainer(tmp_path, schedule, saver(tmp_path), max_epochs=4)
+        fit.fit(model)
+        journal = [*schedule.journal]
+        for path in paths:
+            fit.test(model, model.val_dataloader(), ckpt_path=path, verbose=False)
+        assert schedule.journal == journal != []
+        fit.fit_loop.max_epochs = 6
+        fit.fit(model)
+        return model.used
+
+    assert used(tmp_path / "1.ckpt") == used()

@@ -31,6 +31,7 @@ from lightning_lrsched import (
     LRSchedule,
     MultiStepDecay,
     OneCycle,
+    PolynomialDecay,
     ProductSchedule,
     SequentialSchedule,
     StepDecay,
@@ -198,6 +199,28 @@ def test_a_run_on_a_time_budget_ends_its_curve_with_it(monkeypatch: pytest.Monke
         assert tail.used == model.used[step:], step
 
 
+def linear(**kw: Any) -> PolynomialDecay:
+    return PolynomialDecay(power=1, **kw)
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`", "ignore:PolynomialDecay")
+@pytest.mark.parametrize(
+    "before",
+    [[], [linear(interval="second")], [CosineAnnealing(interval="second")], [linear(t_max=1000, interval="step")]],
+    ids=["none", "of all groups", "another", "by steps"],
+)
+def test_a_schedule_that_begins_with_a_resume_knows_the_time_of_before(
+    before: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    watch, run = Watch(monkeypatch), {"max_epochs": -1, "max_time": timedelta(seconds=10)}
+    trainer(tmp_path, *before, saver(tmp_path), **run).fit(Timed(watch))
+    watch.now += 1000.0
+    tail = Timed(watch)
+    after = linear(interval="second", param_groups=0)
+    trainer(tmp_path, after, **run).fit(tail, ckpt_path=tmp_path / "30.ckpt")
+    assert tail.used == pytest.approx([0.3] * 2 + [0.2] * 4 + [0.1] * 4)
+
+
 def test_durations_of_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     watch, run = Watch(monkeypatch), {"max_epochs": -1, "max_time": timedelta(minutes=1)}
     model = Timed(watch)
@@ -315,6 +338,18 @@ def test_the_lr_against_the_tokens_seen(interval: Any, tmp_path: Path) -> None:
     trainer(tmp_path, CosineAnnealing(24, interval=interval), max_epochs=1).fit(tail, ckpt_path=tmp_path / "2.ckpt")
     # Lightning goes on at the third batch with the loader's first: 8 seen, then 3, 5 and 2 more
     assert tail.used == pytest.approx([(1 + cos(pi * seen / 24)) / 2 for seen in (8, 11, 16, 18)])
+
+
+def batches(trainer: Any) -> int:
+    return int(trainer.global_step)
+
+
+def test_another_clock_may_read_less_than_the_one_before(tmp_path: Path) -> None:
+    trainer(tmp_path, linear(t_max=24, interval=tokens), saver(tmp_path), max_epochs=1).fit(Language())
+    tail, resumed = Language(), trainer(tmp_path, linear(t_max=6, interval=batches), max_epochs=1)
+    with pytest.warns(UserWarning, match="interval: '.*tokens' -> '.*batches'"):
+        resumed.fit(tail, ckpt_path=tmp_path / "2.ckpt")
+    assert tail.used == pytest.approx([4 / 6, 3 / 6, 2 / 6, 1 / 6])
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,10 @@ class DrivenGroups:
         self.steps_begun = 0  # of the optimizer, and not ended
         self.values: list[float] = []
         self.members: list[Member] = []
+        self._strangers: set[int] = set()
         self._count_in(selection.of(self._all()))
+        # a checkpoint brings its own names along: what was not named at first is not ours later
+        self._strangers = self._identities().keys() - {member.identity for member in self.members}
         self._look()
 
     def _all(self) -> list[Group]:
@@ -163,16 +166,19 @@ class DrivenGroups:
             member.late = LateGroup(member.base, t, share, tuple(member.others.items()))
         self._look()
 
+    def _identities(self) -> dict[int, int]:
+        """What each group is known by, and its index."""
+        return {id(g["params"][0]) if g["params"] else -1 - i: i for i, g in enumerate(self._all())}
+
     def _count_in(self, fitting: list[int]) -> None:
         """Add the groups that fit, keep those that are known, and forget those that went."""
         groups, known = self._all(), {member.identity: member for member in self.members}
-        identities = {id(group["params"][0]) if group["params"] else -1 - i: i for i, group in enumerate(groups)}
         self.members = []
-        for identity, index in identities.items():
+        for identity, index in self._identities().items():
             if (member := known.get(identity)) is not None:
                 member.index = index
                 self.members.append(member)
-            elif index in fitting:
+            elif index in fitting and identity not in self._strangers:
                 group = groups[index]
                 others = {number: base_value(group, number) for number in self.others}
                 self.members.append(Member(index, identity, base_value(group, self.hyperparameter), others))

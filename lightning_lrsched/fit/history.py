@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..formula.timeline import Run
 from .groups import LateGroup
+
+BEFORE = -1  # an interval that has passed, whichever it was
 
 
 @dataclass
@@ -41,11 +43,17 @@ class Record:
         kept: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in state.items()}
         return cls(**{**kept, "late": late, "run": None if state["run"] is None else Run.of(state["run"])})
 
+    def by_another_clock(self) -> Record:
+        """The same for a schedule that counts otherwise, to which the intervals of this one say nothing."""
+        late = {index: {i: g._replace(t=BEFORE) for i, g in groups.items()} for index, groups in self.late.items()}
+        return replace(self, late=late, reading=0, begun_at=0, timed_from=None)
+
     def take_over(self, other: Record, same: bool) -> None:
         """Go on where another schedule trained; ``same`` says whether it was of the same hyperparameter."""
         self.updates |= other.updates
         self.skipped = max(self.skipped, other.skipped)
         self.logged = max(self.logged, other.logged)
+        self.seconds = max(self.seconds, other.seconds)
         if self.run is None:
             self.run, self.epoch_shape = other.run, other.epoch_shape
         if same:

@@ -49,11 +49,14 @@ def run_of(trainer: Trainer) -> Run:
     )
 
 
+def _timers(trainer: Trainer) -> list[Any]:
+    return [callback for callback in callbacks_of(trainer) if is_a(callback, "Timer")]
+
+
 def _seconds(trainer: Trainer) -> int | None:
     """The ``max_time`` of the Trainer, or of the Timer that ends the run first."""
-    timers: list[Any] = [callback for callback in callbacks_of(trainer) if is_a(callback, "Timer")]
-    limits = [timer.time_remaining() + timer.time_elapsed() for timer in timers if timer.time_remaining() is not None]
-    return round(min(limits)) if limits else None
+    timers = [timer for timer in _timers(trainer) if timer.time_remaining() is not None]
+    return round(min(timer.time_remaining() + timer.time_elapsed() for timer in timers)) if timers else None
 
 
 def _batch(trainer: Trainer) -> int | None:
@@ -95,6 +98,8 @@ class Progress:
         if not self._by_step:
             self.made = self._epochs if self.by_epoch else self._clocked
         self._started = monotonic()
+        # a schedule that begins with a resume finds what the Trainer has trained
+        self._record.seconds = max(self._record.seconds, *(timer.time_elapsed() for timer in _timers(trainer)), 0.0)
         self.manual = not trainer.lightning_module.automatic_optimization
         # counts the Trainer's updates: trainer.global_step is six properties further away
         self._updates = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
@@ -184,9 +189,9 @@ class Progress:
         return shape != self._record.epoch_shape or planned != now
 
     def off_plan(self) -> bool:
-        """Whether an epoch that starts is not where the plan has it, for one before was cut short."""
+        """Whether an epoch that starts is not where the plan has it: one before was cut short, or it is made anew."""
         behind = 0 if self.manual else self.run.behind(self.steps(0), self.epoch())
-        off = behind > self._record.skipped  # updates that were skipped are no news
+        off = not 0 <= behind <= self._record.skipped  # updates that were skipped are no news
         self._arriving |= off
         return off
 
