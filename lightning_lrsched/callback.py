@@ -239,12 +239,18 @@ class LRCallback(Copied, metaclass=Signed):
         for state in ours.values():
             _refuse_format(self, state)
             self.record.take_over(self._record_of(state), state["hyperparameter"] == self.numbers[0])
-        # nor is a memory lost because the schedule now says otherwise whose values it drives, or is split in several
-        same = [k for k, state in ours.items() if state["hyperparameter"] == self.numbers[0]]
-        kin = [key for key in same if str(key).partition("{")[0] == type(self).__qualname__]
-        left = {*kin} - {schedule.state_key for schedule in schedules_of(trainer)}
-        if self.state_key not in states and len(left) == 1:
-            self.load_state_dict(states[left.pop()])
+        # nor is a memory lost because the schedule now says otherwise whose values it drives, is split in several, or
+        # is a part of another now
+        claimed = {schedule.state_key for schedule in schedules_of(trainer)}
+        left = [k for k, s in ours.items() if k not in claimed and s["hyperparameter"] == self.numbers[0]]
+        kin = [key for key in left if _class(key) == _class(self.state_key)]
+        kinds = {type(schedule).__name__ for schedule in self.reactive()}
+        related = kin or [key for key in left if kinds & {memory["kind"] for memory in ours[key]["memories"]}]
+        if self.state_key not in states and len(related) == 1:
+            self.load_state_dict(ours[related[0]])
+            if not kin:  # whose arguments are others
+                self.changes = {k: v for k, v in self.changes.items() if k not in parameters(type(self))}
+                self.changes["schedule"] = Words(_class(related[0])), Words(_class(self.state_key))
 
     def _forget(self) -> None:
         """Begin a new run."""
@@ -340,6 +346,10 @@ def _refuse_format(schedule: LRCallback, state: dict[str, Any]) -> None:
         )
     if missing := sorted({"hyperparameter", "record", "memories", "journal", "arguments"} - state.keys()):
         raise refusal(schedule, f"the checkpoint's state lacks {', '.join(missing)}.")
+
+
+def _class(state_key: str) -> str:
+    return state_key.partition("{")[0]
 
 
 def _of_the_fit(trainer: Trainer) -> bool:

@@ -11,7 +11,15 @@ import torch
 from models import Recorder, saver, trainer
 from test_fit import ROWS
 
-from lightning_lrsched import CosineAnnealing, ExponentialDecay, LRSchedule, ReduceOnPlateau, StepDecay
+from lightning_lrsched import (
+    Constant,
+    CosineAnnealing,
+    ExponentialDecay,
+    LRSchedule,
+    ProductSchedule,
+    ReduceOnPlateau,
+    StepDecay,
+)
 
 VAL_LOSS = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.4]
 
@@ -254,3 +262,34 @@ def test_a_checkpoint_that_is_tested_after_a_fit_is_no_resume(tmp_path: Path) ->
         return model.used
 
     assert used(tmp_path / "1.ckpt") == used()
+
+
+def plateau() -> ReduceOnPlateau:
+    return ReduceOnPlateau(patience=1, factor=0.5)
+
+
+def in_product() -> ProductSchedule:
+    return ProductSchedule([Constant(), plateau()])
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        (plateau, in_product, "schedule: ReduceOnPlateau -> ProductSchedule"),
+        (in_product, plateau, "schedule: ProductSchedule -> ReduceOnPlateau"),
+    ],
+    ids=["into", "out of"],
+)
+def test_a_memory_goes_into_a_product_and_out_of_it(before: Any, after: Any, change: str, tmp_path: Path) -> None:
+    def run(schedule: Any, *callbacks: Any, **resume: Any) -> list[Any]:
+        model = ByPosition(batches=1, val_batches=1)
+        trainer(tmp_path, schedule, *callbacks, max_epochs=6).fit(model, **resume)
+        return [*model.used, *(decision.reason for decision in schedule.journal)]
+
+    full = run(before(), saver(tmp_path, "on_train_epoch_end"))
+    assert full[4] != 1.0
+    with pytest.warns(
+        UserWarning, match=rf"changed since the checkpoint, the new values apply: {change}; the LR stays"
+    ):
+        assert run(after(), ckpt_path=tmp_path / "3.ckpt") == full[3:]
