@@ -447,6 +447,26 @@ def test_the_updates_of_an_optimizer_in_the_place_of_another_are_counted_in_manu
     assert model.used == [1.0, 0.5, 0.25, 0.125]
 
 
+def test_an_optimizer_that_is_taken_away_is_driven_no_more(tmp_path: Path, caplog: Any) -> None:
+    class TakesTheSecondAway(Callback):
+        def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+            if trainer.current_epoch == 1:
+                trainer.strategy.optimizers = trainer.optimizers[:1]
+
+    class Two(ByHand):
+        def configure_optimizers(self) -> Any:
+            return [torch.optim.SGD([parameter], lr=1.0) for parameter in self.layer.parameters()]
+
+        def optimizers(self, use_pl_optimizer: bool = True) -> Any:
+            found = super().optimizers()
+            return found[0] if isinstance(found, list) else found
+
+    model = Two()
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), TakesTheSecondAway(), max_epochs=2).fit(model)
+    assert model.used == [1.0, 0.5, 0.25, 0.125]
+    assert "StepDecay: other code took SGD away, which is driven no more." in caplog.messages
+
+
 def test_an_optimizer_in_the_place_of_another_without_the_number_is_refused(tmp_path: Path) -> None:
     model = Recorder(lambda params: torch.optim.SGD(params, lr=1.0, momentum=0.9), batches=2)
     schedule = StepDecay(1, 0.5, hyperparameter="momentum")

@@ -138,6 +138,9 @@ class Rivals:
         """Go on with an optimizer that came in the place of one, as of FinetuningScheduler's; the groups of such."""
         values, schedule = self._values, self._schedule
         values.optimizers = optimizers = self._trainer.strategy.optimizers
+        for groups in [groups for groups in values.driven if groups.index >= len(optimizers)]:
+            values.let_go(groups)
+            info(schedule, f"other code took {type(groups.optimizer).__name__} away, which is driven no more.")
         replaced = [groups for groups in values.driven if groups.optimizer is not optimizers[groups.index]]
         for groups in replaced:
             old, new = groups.optimizer, optimizers[groups.index]
