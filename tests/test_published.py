@@ -521,8 +521,8 @@ class Clock(Callback):
         loop = trainer.fit_loop.epoch_loop
         loop.automatic_optimization.optim_progress.optimizer.step.total.completed = self.times[batch]
 
-    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
-        self.wind(trainer, 0)
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self.wind(trainer, 0)  # once the schedule has seen the epoch begin where it should
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if batch_idx + 1 < len(self.times):
