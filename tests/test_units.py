@@ -203,6 +203,18 @@ def linear(**kw: Any) -> PolynomialDecay:
     return PolynomialDecay(power=1, **kw)
 
 
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+def test_a_schedule_in_the_place_of_another_knows_its_time_where_no_timer_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    watch = Watch(monkeypatch)
+    trainer(tmp_path, Constant(interval="second"), saver(tmp_path), max_steps=30).fit(Timed(watch))
+    watch.now += 1000.0
+    tail = Timed(watch)
+    trainer(tmp_path, StepDecay(8, 0.5, interval="second"), max_steps=40).fit(tail, ckpt_path=tmp_path / "30.ckpt")
+    assert tail.used == [1.0] * 2 + [0.5] * 8
+
+
 @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`", "ignore:PolynomialDecay")
 @pytest.mark.parametrize(
     "before",
