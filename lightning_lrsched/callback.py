@@ -120,6 +120,11 @@ class LRCallback(Copied, metaclass=Signed):
         """Argument and value of the floor that no base value may lie under."""
         return "", 0.0
 
+    def refuse_in_fit(self, fit: Fit, name: str, value: object) -> None:
+        """Refuse a value of an argument that is right by itself, but not in this fit."""
+        if name == self.floor()[0]:
+            refuse_high_floor(self, name, cast(float, value), fit.values.driven)
+
     def begin_anew(self) -> None:
         self.journal.clear()
         for schedule in self.reactive():
@@ -133,8 +138,7 @@ class LRCallback(Copied, metaclass=Signed):
             if name in {*parameters(LRCallback)}.union(*(reactive.meaning for reactive in self.reactive())):
                 raise refusal(self, f"'{name}' stays as it is during a fit. Set it before.")
             value = checked(self, name, value)
-            if name == self.floor()[0]:
-                refuse_high_floor(self, name, cast(float, value), fit.values.driven)
+            self.refuse_in_fit(fit, name, value)
             for each in fit.company.fits:  # a part may stand in several of them
                 each.stale, each.plan_shown = True, False
         elif fit is not None and not hasattr(self, name) and (hint := meant(name, value, parameters(type(self)))):
@@ -239,18 +243,11 @@ class LRCallback(Copied, metaclass=Signed):
         for state in ours.values():
             _refuse_format(self, state)
             self.record.take_over(self._record_of(state), state["hyperparameter"] == self.numbers[0])
-        # nor is a memory lost because the schedule now says otherwise whose values it drives, is split in several, or
-        # is a part of another now
-        claimed = {schedule.state_key for schedule in schedules_of(trainer)}
-        left = [k for k, s in ours.items() if k not in claimed and s["hyperparameter"] == self.numbers[0]]
-        kin = [key for key in left if _class(key) == _class(self.state_key)]
-        kinds = {type(schedule).__name__ for schedule in self.reactive()}
-        related = kin or [key for key in left if kinds & {memory["kind"] for memory in ours[key]["memories"]}]
-        if self.state_key not in states and len(related) == 1:
-            self.load_state_dict(ours[related[0]])
-            if not kin:  # whose arguments are others
+        if self.state_key not in states and (key := _unclaimed(self, ours, trainer)) is not None:
+            self.load_state_dict(ours[key])
+            if _class(key) != _class(self.state_key):  # whose arguments are others
                 self.changes = {k: v for k, v in self.changes.items() if k not in parameters(type(self))}
-                self.changes["schedule"] = Words(_class(related[0])), Words(_class(self.state_key))
+                self.changes["schedule"] = Words(_class(key)), Words(_class(self.state_key))
 
     def _forget(self) -> None:
         """Begin a new run."""
@@ -350,6 +347,21 @@ def _refuse_format(schedule: LRCallback, state: dict[str, Any]) -> None:
 
 def _class(state_key: str) -> str:
     return state_key.partition("{")[0]
+
+
+def _unclaimed(schedule: LRCallback, states: dict[str, Any], trainer: Trainer) -> str | None:
+    """The key of the one state that no schedule has, and that means this one, by its class or else by its memories.
+
+    So that none is lost because the schedule now says otherwise whose values it drives, is split in several, or is a
+    part of another now.
+    """
+    claimed, number = {each.state_key for each in schedules_of(trainer)}, schedule.numbers[0]
+    left = {k: state for k, state in states.items() if k not in claimed and state["hyperparameter"] == number}
+    kinds = {type(each).__name__ for each in schedule.reactive()}
+    of_class = [key for key in left if _class(key) == _class(schedule.state_key)]
+    of_kind = [key for key in left if kinds & {memory["kind"] for memory in left[key]["memories"]}]
+    related = of_class or of_kind
+    return related[0] if len(related) == 1 else None
 
 
 def _of_the_fit(trainer: Trainer) -> bool:

@@ -40,26 +40,10 @@ from lightning_lrsched import (
 # ---- the words of other systems
 
 ELSEWHERE: list[tuple[Callable[..., LRSchedule], dict[str, Any], str]] = [
-    (
-        lambda **word: CosineRestarts(3, **word),
-        {"t_initial": 5},
-        "CosineRestarts: no argument 't_initial'. Did you mean t_0=5?",
-    ),
-    (
-        lambda **word: CosineRestarts(3, **word),
-        {"cycle_limit": 5},
-        "CosineRestarts: no argument 'cycle_limit'. Did you mean cycles=5?",
-    ),
-    (
-        lambda **word: CosineRestarts(3, **word),
-        {"cycle_mul": 2},
-        "CosineRestarts: no argument 'cycle_mul'. Did you mean t_mult=2?",
-    ),
-    (
-        lambda **word: PowerDecay(3, **word),
-        {"decay_steps": 5},
-        "PowerDecay: no argument 'decay_steps'. Did you mean timescale=5?",
-    ),
+    (CosineRestarts, {"t_initial": 5}, "CosineRestarts: no argument 't_initial'. Did you mean t_0=5?"),
+    (CosineRestarts, {"cycle_limit": 5}, "CosineRestarts: no argument 'cycle_limit'. Did you mean cycles=5?"),
+    (CosineRestarts, {"cycle_mul": 2}, "CosineRestarts: no argument 'cycle_mul'. Did you mean t_mult=2?"),
+    (PowerDecay, {"decay_steps": 5}, "PowerDecay: no argument 'decay_steps'. Did you mean timescale=5?"),
     (GreedyLR, {"min_lr": 0.1}, "GreedyLR: no argument 'min_lr'. Did you mean min_lr_ratio=0.1 / base LR?"),
     (GreedyLR, {"max_lr": 2.0}, "GreedyLR: no argument 'max_lr'. Did you mean max_lr_ratio=2.0 / base LR?"),
     (

@@ -126,11 +126,9 @@ class Logbook:
         self.point = step if wanted and step > self._last_step else None
         return self.point is not None
 
-    def write(self, driven: list[DrivenGroups]) -> int:
-        """Send the LRs that the coming update uses to every logger; the x of the point."""
-        assert self.point is not None
-        step, self.point = self.point, None
-        self._last_step = step
+    def write(self, step: int, driven: list[DrivenGroups]) -> None:
+        """Send the LRs that the coming update uses to every logger."""
+        self._last_step, self.point = step, None
         values = {
             name: groups.in_force(place, number)
             for groups in driven
@@ -139,4 +137,3 @@ class Logbook:
         }
         for logger in self._trainer.loggers if values else ():
             logger.log_metrics(values, step=step)
-        return step

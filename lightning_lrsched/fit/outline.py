@@ -33,11 +33,8 @@ def _heights(schedule: Schedule, values: Values, groups: DrivenGroups) -> dict[s
     end, now = values.progress.run.end(schedule.counts), groups.made
     if end is None or now is None or schedule.reactive() or not isinstance(groups.moment, Line):
         return {"first": first}
-    last = max(end.made - 1, now)
     with suppress(Exception):  # of a formula that has no value there, where the run may never come
-        at = [
-            values.placed.moment(values.progress.at(made), {base}).at(base)
-            for made in [*places(values, now, end), last]
-        ]
-        return {"first": first, "most": max(first, *at), "last": at[-1]}
+        ahead = map(values.progress.at, places(values, now, end) or [now])
+        (lrs,) = values.placed.values(ahead, [base])
+        return {"first": first, "most": max(first, *lrs), "last": lrs[-1]}
     return {"first": first}

@@ -140,5 +140,6 @@ class Values:
 
     def log_point(self) -> None:
         """Log the point that is due, once its update has the values that it will have."""
-        if self.logbook is not None and self.logbook.point is not None:
-            self._schedule.record.logged = self.logbook.write(self.driven)
+        if self.logbook is not None and (step := self.logbook.point) is not None:
+            self.logbook.write(step, self.driven)
+            self._schedule.record.logged = step

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from typing_extensions import Unpack
 
+from ..fit.fit import Fit
 from ..fit.messages import refusal
 from ..formula import checks
-from ..formula.arguments import checked
 from ..formula.curves import Line, Moment, Table
 from ..formula.memory import Reactive
 from ..formula.timeline import ALONE, Mark, Run
@@ -168,15 +168,18 @@ class _Composite(LRSchedule):
 
     def __setattr__(self, name: str, value: object) -> None:
         before = vars(self).get("fit")
-        if name == "parts" and before is not None:
-            parts = cast(Sequence[LRSchedule], checked(self, name, value))
-            if [leaf for part in parts for leaf in part.reactive()] != self.reactive():
-                raise refusal(self, "the 'parts' with a memory stay the same during a fit. Set them before.")
         super().__setattr__(name, value)
         fit = vars(self).get("fit")
         if fit is not before or (name == "parts" and fit is not None):
             for part in self.parts:  # so that an argument of a part that is set during a fit applies too
                 part.fit = fit
+
+    def refuse_in_fit(self, fit: Fit, name: str, value: object) -> None:
+        super().refuse_in_fit(fit, name, value)
+        if name == "parts":
+            leaves = [leaf for part in cast(Sequence[LRSchedule], value) for leaf in part.reactive()]
+            if leaves != self.reactive():
+                raise refusal(self, "the 'parts' with a memory stay the same during a fit. Set them before.")
 
     def moment_at(self, t: int, bases: set[float]) -> Moment:
         warmup = self.length("warmup")
