@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 from .fit.messages import refusal
-from .formula.curves import Moment, Table
+from .formula.curves import Moment, times, value_of, values_of
 from .formula.memory import Reactive
 from .formula.timeline import PLANNED, Mark
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .schedule import LRSchedule
 
 Position = Sequence[int]  # by each clock
+Stretch = Sequence[Sequence[int]]  # positions one after another, by each clock
 
 
 def _listed(lengths: object) -> str:
@@ -35,29 +37,45 @@ class Placed:
         self._begin = begin
         self._begin_t = begin[clock]
 
-    def moment(self, position: Position, bases: set[float]) -> Moment:
-        """The value in force at ``position``, for each base value."""
-        passed = position[self._warmup_clock] - self._warmup_start
-        if passed >= self._warmup:
-            return self._own(position, bases)
+    def moments(self, stretch: Stretch, bases: set[float]) -> Iterator[Moment]:
+        """What it says at each position, for these base values."""
+        passed = stretch[self._warmup_clock]
+        warmed = bisect_left(passed, self._warmup_start + self._warmup)
+        if warmed == 0:
+            return self._after_warmup(stretch, bases)
+        (first,) = self._after_warmup([(place,) for place in self._begin[:2]], bases)
         # a part may begin by another clock than that of its warmup, and the two differ by a rounding
-        first = self._own(self._begin, bases)
-        return first.times(*self.schedule.ramp(max(passed, 0), self._warmup)) if self._warmup else first
+        ramps = (self.schedule.ramp(max(place - self._warmup_start, 0), self._warmup) for place in passed[:warmed])
+        before = (times(first, *ramp) for ramp in ramps) if self._warmup else repeat(first, warmed)
+        return chain(before, self._after_warmup([places[warmed:] for places in stretch], bases))
 
-    def _own(self, position: Position, bases: set[float]) -> Moment:
-        t = max(position[self.clock] - self._begin_t, 0)
+    def moment(self, position: Position, bases: set[float]) -> Moment:
+        """The same at one position."""
+        return next(self.moments([(place,) for place in position], bases))
+
+    def _after_warmup(self, stretch: Stretch, bases: set[float]) -> Iterator[Moment]:
         if self.schedule.says_moments:
-            return self.says(position, t, bases)
-        return Table({base: self._checked(t, base) for base in bases})
+            return self.own_moments(stretch, bases)
+        return ({base: self._asked(t, base) for base in bases} for t in self._own(stretch))
 
-    def says(self, position: Position, t: int, bases: set[float]) -> Moment:
-        return self.schedule.line(t)
+    def own_moments(self, stretch: Stretch, bases: set[float]) -> Iterator[Moment]:
+        """The same after the warmup, where ``lr_at`` is not the schedule's own."""
+        return map(self.schedule.formula(), self._own(stretch))
 
-    def _checked(self, t: int, base: float) -> float:
+    def _own(self, stretch: Stretch) -> Iterable[int]:
+        """Its own t of each position."""
+        begin = self._begin_t
+        return [place - begin if place > begin else 0 for place in stretch[self.clock]]
+
+    def _asked(self, t: int, base: float) -> float:
         lr = self.schedule.lr_at(t, base)
-        if not (isinstance(lr, Real) and math.isfinite(lr) and lr >= 0.0):
+        if not ((type(lr) is float or isinstance(lr, Real)) and 0.0 <= lr < math.inf):
             raise refusal(self.schedule, f"lr_at({t}, {base!r}) must return a finite number >= 0, got {lr!r}.")
         return float(lr)
+
+    def foreseen(self) -> bool:
+        """Whether its values can be told before their time: it does not react, nor is it a formula of the user's."""
+        return self.schedule.says_moments and not isinstance(self.schedule, Reactive)
 
     def momentum(self, position: Position) -> float:
         return self.schedule.momentum_at(max(position[self.clock] - self._begin_t, 0))
@@ -131,32 +149,16 @@ class Placed:
         """Whether a change of pace concerns it."""
         return PLANNED in (self.clock, self._warmup_clock)
 
-    # ---- asked at many positions
-
     def lengths(self) -> dict[str, Any]:
         """The durations in intervals."""
         schedule = self.schedule
         named = ("warmup", *schedule.durations, *schedule.periods)
         return {name: value for name in named if (value := getattr(schedule, name)) is not None}
 
-    def values(self, positions: Iterable[Position], bases: list[float]) -> list[list[float]]:
+    def values(self, stretch: Stretch, bases: list[float]) -> list[list[float]]:
         """For each base value, the values at these positions."""
-        moments = self.moments(positions, set(bases))
+        moments = self.moments(stretch, set(bases))
         if len(bases) == 1:
             base = bases[0]
-            return [[moment.at(base) for moment in moments]]
-        return [list(values) for values in zip(*(moment.of(bases) for moment in moments), strict=True)]
-
-    def moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
-        """Those of rising positions."""
-        clock, begin, rising = self._warmup_clock, self._begin, iter(positions)
-        for position in rising:
-            if self.schedule.says_moments and position[clock] >= begin[clock]:
-                yield from self.own_moments(chain([position], rising), bases)
-            else:
-                yield self.moment(position, bases)
-
-    def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
-        """The same after the warmup, where ``lr_at`` is not the schedule's own."""
-        line, clock, begin = self.schedule.line, self.clock, self._begin_t
-        return (line(position[clock] - begin) for position in positions)
+            return [[value_of(moment, base) for moment in moments]]
+        return [list(column) for column in zip(*(values_of(moment, bases) for moment in moments), strict=True)]

@@ -14,7 +14,7 @@ from .callback import LRCallback
 from .fit.lightning import MisconfigurationException
 from .formula import checks
 from .formula.arguments import refuse_unknown
-from .formula.curves import Line, Moment, Ramp, ramp, recurring
+from .formula.curves import Formula, Line, Moment, Ramp, ramp, recurring, value_of
 from .formula.decisions import title
 from .formula.durations import Interval, parse
 from .formula.memory import Reactive
@@ -136,10 +136,11 @@ class LRSchedule(LRCallback):
         super().__init_subclass__(**keywords)
         cls.says_moments = cls.lr_at is LRSchedule.lr_at
 
-    def line(self, t: int) -> Line:
-        """The LR at interval ``t`` as a line in the base LR: how this package's own schedules say their formula.
+    def formula(self) -> Formula:
+        """The LR at any interval as a line in the base LR: how this package's own schedules say their formula.
 
-        It is worked out once for all parameter groups. A formula that is no line overrides ``lr_at`` instead.
+        What does not change with the interval is worked out before, and the line once for all parameter groups. A
+        formula that is no line overrides ``lr_at`` instead.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement lr_at(t, base_lr).")
 
@@ -150,10 +151,10 @@ class LRSchedule(LRCallback):
             t: Intervals since the schedule began, from 0 on.
             base_lr: The LR that ``configure_optimizers`` gave the parameter group.
         """
-        return self.moment_at(t, {base_lr}).at(base_lr)
+        return value_of(self.moment_at(t, {base_lr}), base_lr)
 
     def moment_at(self, t: int, bases: set[float]) -> Moment:
-        return self.line(t)
+        return self.formula()(t)
 
     def ramp(self, t: int, warmup: int) -> tuple[float, float]:
         """The warmup at ``t < warmup``: a factor of the schedule's first value, and an LR that is added."""
@@ -258,7 +259,7 @@ class LRSchedule(LRCallback):
         given = base_lr if isinstance(base_lr, Sequence) and not isinstance(base_lr, str) else [base_lr]
         bases = [self._base(base) for base in given]
         intervals, placed = self._planned(epochs, steps_per_epoch, batch_size, seconds)
-        lrs = placed.values(zip(intervals, intervals, strict=True), bases)
+        lrs = placed.values((intervals, intervals), bases)
         return lrs if given is base_lr else lrs[0]
 
     def plot(
@@ -433,12 +434,12 @@ class FlooredSchedule(LRSchedule):
         """From the floor at ``height`` 0 to ``peak`` times the base LR at 1, both exact."""
         rest = 1.0 - height
         if (ratio := self.eta_min_ratio) is None:
-            return Line(peak * height, self.eta_min * rest, self.eta_min)
-        return Line(max(peak, ratio) * height + ratio * rest)
+            return peak * height, self.eta_min * rest, self.eta_min
+        return max(peak, ratio) * height + ratio * rest, 0.0, 0.0
 
     def not_under_floor(self, factor: float) -> Line:
         """``factor`` times the base LR, or the floor where that is higher."""
-        return Line(max(factor, self.eta_min_ratio or 0.0), floor=self.eta_min)
+        return max(factor, self.eta_min_ratio or 0.0), 0.0, self.eta_min
 
     def floor(self) -> tuple[str, float]:
         return "eta_min", self.eta_min

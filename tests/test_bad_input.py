@@ -27,6 +27,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 import lightning_lrsched
 from lightning_lrsched import LRSchedule
 from lightning_lrsched.formula.arguments import arguments, parameters
+from lightning_lrsched.formula.curves import value_of
 from lightning_lrsched.formula.timeline import Pace, Run
 
 HUGE = 10**400  # an int beyond every float
@@ -117,7 +118,7 @@ def outcome(case: Case, changed: dict[str, Any], run: Run) -> str:
             leaf.reactive.react(1.0, own, set(base_lrs))
         moment = placed.moment((t, t), set(base_lrs))
         for base_lr in base_lrs:
-            lr = moment.at(base_lr)
+            lr = value_of(moment, base_lr)
             assert math.isfinite(lr), (schedule, t, base_lr, lr)
             assert lr >= 0.0, (schedule, t, base_lr, lr)
         assert schedule.momentum is None or 0.0 <= placed.momentum((t, t)) < 1.0, (schedule, t)

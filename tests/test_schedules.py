@@ -27,6 +27,7 @@ from lightning_lrsched import (
     LRSchedule,
     StepDecay,
 )
+from lightning_lrsched.formula.curves import value_of, values_of
 from lightning_lrsched.formula.timeline import Pace, Run
 from lightning_lrsched.placed import Placed
 
@@ -88,17 +89,19 @@ def test_the_value_of_many_groups_is_the_value_of_each(case: Case) -> None:
     moment = placed(case, warmup=2).moment
     bases = [0.9**i for i in range(20)]
     for t in range(12):
-        assert moment((t, t), set(bases)).of(bases) == [moment((t, t), {base}).at(base) for base in bases]
+        assert values_of(moment((t, t), set(bases)), bases) == [
+            value_of(moment((t, t), {base}), base) for base in bases
+        ]
 
 
 @every_case
 def test_warmup_ends_on_the_first_value_and_starts_where_it_is_told(case: Case) -> None:
     plain, warmed = placed(case), placed(case, warmup=4)
-    first = plain.moment((0, 0), {1.0}).at(1.0)
-    assert warmed.moment((0, 0), {1.0}).at(1.0) == pytest.approx(first / 5)
-    assert warmed.moment((4, 4), {1.0}).at(1.0) == first
+    first = value_of(plain.moment((0, 0), {1.0}), 1.0)
+    assert value_of(warmed.moment((0, 0), {1.0}), 1.0) == pytest.approx(first / 5)
+    assert value_of(warmed.moment((4, 4), {1.0}), 1.0) == first
     halfway = placed(case, warmup=4, warmup_start_factor=0.5).moment((2, 2), {1.0})
-    assert halfway.at(1.0) == pytest.approx(0.75 * first)
+    assert value_of(halfway, 1.0) == pytest.approx(0.75 * first)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ def test_restart_borders_are_exact_at_any_length(t_0: int, t_mult: float) -> Non
         length *= Fraction(str(t_mult))
         assert schedule.lr_at(border, 1.0) == 1.0
         before = schedule.lr_at(border - 1, 1.0)
-        assert before < 1.0 or schedule.cycle(border - 1)[2] == 1
+        assert before < 1.0 or schedule.cycles_at()(border - 1)[2] == 1
 
 
 @pytest.mark.parametrize("t", FAR)

@@ -108,8 +108,6 @@ class Fit:
         self.stale = False
         self.values.place(self.schedule.place(self.values.progress.run))
         self.schedule.record.lengths = self.values.placed.lengths()
-        for groups in self.values.driven:
-            groups.made = None  # its value may be another now
 
     def end(self) -> None:
         """The last batch is done."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..formula.curves import Moment
+from ..formula.curves import Moment, value_of, values_of
 from .numbers import Group, is_plain, put, read
 
 
@@ -79,7 +79,6 @@ class DrivenGroups:
         self.selection = selection
         self.made: int | None = None  # the interval whose values are in force
         self.steps_begun = 0  # of the optimizer, and not ended
-        self.values: list[float] = []
         self.members: list[Member] = []
         self._strangers: set[int] = set()
         self._count_in(selection.of(self._all()))
@@ -97,9 +96,9 @@ class DrivenGroups:
 
     def _look(self) -> None:
         """Note what follows from the members and their groups as they are now."""
-        self.moment: Moment | None = None  # the last one written
+        self.values: list[float] = []  # in force
+        self.coming: dict[int, list[float]] = {}  # by interval, as far as they were worked out
         self.beside: dict[str, list[float]] = {}  # what was put of the others, and of a momentum of its own
-        self._pinned = False  # whether a late group is in its first interval
         self._list = self._all()
         self._count, self._last = len(self._list), self._list[-1] if self._list else None
         self._plain = all(is_plain(group, self.hyperparameter) for group in self.groups())
@@ -158,7 +157,7 @@ class DrivenGroups:
         new = [member for member in self.members if member.identity not in before]
         plain = [member for member in self.members if member.identity in before and member.late is None]
         reference = self._base_that_leads(plain)
-        share = moment_of({reference}).at(reference) / reference or 1.0  # 0 has no multiples
+        share = value_of(moment_of({reference}), reference) / reference or 1.0  # 0 has no multiples
         groups = self._all()
         for member in new:  # just as it came, with no lr_scale
             member.base = float(read(groups[member.index], self.hyperparameter))
@@ -187,14 +186,28 @@ class DrivenGroups:
         """The base value whose curve late groups follow: that of a plain group, where there is one."""
         return next((member.base for member in [*plain, *self.members] if member.base > 0.0), 1.0)
 
-    def write(self, t: int, moment: Moment) -> bool:
+    def foresee(self, t: int, moments: Iterator[Moment]) -> list[float]:
+        """Work out the values of the intervals from ``t`` on; where nothing changes, they are the same list."""
+        last, values = None, self.values
+        self.coming = coming = {}
+        try:
+            for ahead, moment in enumerate(moments, t):
+                if moment != last or self._late:
+                    last, values = moment, self.values_at(ahead, moment)
+                coming[ahead] = values
+        except Exception:  # of a formula that has no value where the run may never come
+            if not coming:
+                raise
+        return coming[t]
+
+    def write(self, t: int, values: list[float]) -> bool:
         """Put the values of interval ``t`` in force; False where they are in force already."""
         self.made = t
-        pinned = bool(self._late) and any(t == late.t for _, late in self._late)
-        if moment == self.moment and pinned == self._pinned:
+        if values is self.values:
             return False
-        self.moment, self._pinned = moment, pinned
-        self.values = self.values_at(t, moment) if self._late else moment.of(self.bases)
+        before, self.values = self.values, values
+        if values == before:
+            return False
         if self._plain:
             groups = self._list if len(self.members) == self._count else self.groups()
             for group, value in zip(groups, self.values):  # noqa: B905 (strict costs as much as one group)
@@ -206,16 +219,16 @@ class DrivenGroups:
         return True
 
     def values_at(self, t: int, moment: Moment) -> list[float]:
-        values = moment.of(self.bases)
+        found = values_of(moment, self.bases)
         for place, _ in self._late:
-            values[place] = self.value_at(place, t, moment)
-        return values
+            found[place] = self.value_at(place, t, moment)
+        return found
 
     def value_at(self, place: int, t: int, moment: Moment) -> float:
         late = self.members[place].late
         if late is None:
-            return moment.at(self.bases[place])
-        share = moment.at(self._reference) / self._reference
+            return value_of(moment, self.bases[place])
+        share = value_of(moment, self._reference) / self._reference
         return late.value if t == late.t else late.value * (share / late.share)
 
     def number_at(self, number: str, place: int, value: float) -> float:

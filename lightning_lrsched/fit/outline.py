@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from ..formula.curves import Line
 from ..formula.decisions import title
 from .groups import DrivenGroups
 from .messages import info
@@ -31,10 +30,10 @@ def _heights(schedule: Schedule, values: Values, groups: DrivenGroups) -> dict[s
     """The first LR, and of a curve that neither reacts nor is a user's formula the last, and the highest of a chart."""
     first, base = max(groups.values), max(groups.bases)
     end, now = values.progress.run.end(schedule.counts), groups.made
-    if end is None or now is None or schedule.reactive() or not isinstance(groups.moment, Line):
+    if end is None or now is None or not values.placed.foreseen():
         return {"first": first}
     with suppress(Exception):  # of a formula that has no value there, where the run may never come
-        ahead = map(values.progress.at, places(values, now, end) or [now])
+        ahead = values.progress.stretch(places(values, now, end) or [now])
         (lrs,) = values.placed.values(ahead, [base])
         return {"first": first, "most": max(first, *lrs), "last": lrs[-1]}
     return {"first": first}

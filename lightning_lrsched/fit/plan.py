@@ -51,8 +51,9 @@ class Plan:
             shown = lowest_and_highest(groups, curves_of(self._trainer, groups))
             curves = beside(self._trainer, groups, shown, groups.others)
             bases = groups.bases_at(place for _, place in shown)
-            for made in places(self._values, self._progress.made(groups.index), self._end) if curves else ():
-                moment = self._values.placed.moment(self._progress.at(made), bases)
+            mades = places(self._values, self._progress.made(groups.index), self._end) if curves else []
+            moments = self._values.placed.moments(self._progress.stretch(mades), bases)
+            for made, moment in zip(mades, moments, strict=True):
                 values = {place: groups.value_at(place, made, moment) for _, place in shown}
                 lrs = {name: groups.number_at(number, place, values[place]) for name, number, place in curves}
                 found.append((first := self._step(made), lrs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any, cast
@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.combined_loader import CombinedLoader
 from ..formula.timeline import Pace, Run
 from .callbacks import callbacks_of, is_a
 from .history import Record
-from .protocol import Position, Schedule
+from .protocol import Position, Schedule, Stretch
 
 
 def updates_in(trainer: Trainer, batches: int, factor: int) -> int:
@@ -159,6 +159,10 @@ class Progress:
 
     def at(self, made: int) -> Position:
         return (made, math.floor(self.run.planned(made))) if self._parted else (made, made)
+
+    def stretch(self, mades: Sequence[int]) -> Stretch:
+        """Intervals one after another, by both clocks."""
+        return (mades, [math.floor(self.run.planned(made)) for made in mades]) if self._parted else (mades, mades)
 
     def measure(self) -> tuple[Run, Run] | None:
         """Learn the run's length; where its pace has changed, the run before and after."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from lightning.pytorch import Trainer
@@ -16,6 +16,7 @@ from .history import Record
 from .ownership import Owner
 
 Position = tuple[int, int]  # intervals made, and the place in the plan
+Stretch = tuple[Sequence[int], Sequence[int]]  # the same of several, one after another
 
 
 class Leaf(Protocol):
@@ -41,8 +42,9 @@ class Placed(Protocol):
     def told(self, given: Any, end: Sequence[int] | None) -> list[str]: ...
     def corners(self, end: Sequence[int]) -> set[tuple[int, int]]: ...
     def lengths(self) -> dict[str, Any]: ...
-    def values(self, positions: Iterable[Position], bases: list[float]) -> list[list[float]]: ...
-    def moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]: ...
+    def moments(self, stretch: Stretch, bases: set[float]) -> Iterator[Moment]: ...
+    def values(self, stretch: Stretch, bases: list[float]) -> list[list[float]]: ...
+    def foreseen(self) -> bool: ...
 
 
 class Schedule(Owner, Protocol):

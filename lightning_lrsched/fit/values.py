@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from itertools import takewhile
 
 from lightning.pytorch import Trainer
 
-from ..formula.curves import Line, Moment
 from .callbacks import callbacks_of, is_a, looks_at_any_batch
 from .groups import DrivenGroups
 from .logbook import Logbook
 from .position import Progress
 from .protocol import Placed, Schedule
 
-AHEAD = 256  # intervals
+AHEAD = 256  # intervals that are worked out at once at most
+AHEAD_IN_ALL = 2**15  # values
 
 
 class Values:
@@ -32,8 +30,7 @@ class Values:
         self._joined = joined
         self.logbook: Logbook | None = None
         self._watched = False  # whether a callback may look at the values at any batch
-        self._ahead: dict[int, Moment] = {}  # of the coming intervals
-        self._reacts = bool(schedule.reactive())
+        self._ahead = 1  # intervals to be worked out at once
         self.driven = driven
         self.optimizers = trainer.strategy.optimizers  # all of the Trainer's, at the last look
         self.placed: Placed
@@ -73,20 +70,18 @@ class Values:
     def place(self, placed: Placed) -> None:
         """The schedule as it stands in the run from now on."""
         self.placed = placed
-        self._ahead = {}
-
-    def _at(self, made: int, bases: set[float]) -> Moment:
-        """The moment of an interval; and with it those of the next ones, twice as many each time."""
-        now = self.placed.moment(self.progress.at(made), bases)
         # a schedule that reacts may yet say otherwise, and a formula of the user's is asked when its time has come
-        if not self._reacts and isinstance(now, Line):
-            coming = range(made + 1, made + min(2 * len(self._ahead) + 1, AHEAD))
-            moments = self.placed.moments(map(self.progress.at, coming), bases)
-            lines = takewhile(lambda moment: isinstance(moment, Line), moments)
-            self._ahead = {made: now}
-            with suppress(Exception):  # of a formula that has no value there, where the run may never come
-                self._ahead.update(zip(coming, lines, strict=False))
-        return now
+        self._ahead = AHEAD if placed.foreseen() else 1
+        for groups in self.driven:
+            groups.made, groups.coming = None, {}
+
+    def _foresee(self, groups: DrivenGroups, made: int) -> list[float]:
+        """The values of an interval; and where intervals come one by one, the next ones', twice as many each time."""
+        one_by_one = made - 1 in groups.coming
+        most = min(self._ahead, AHEAD_IN_ALL // (len(groups.bases) + 1))
+        ahead = max(min(2 * len(groups.coming), most), 1) if one_by_one else 1
+        stretch = self.progress.stretch(range(made, made + ahead))
+        return groups.foresee(made, self.placed.moments(stretch, groups.distinct))
 
     def rewrite(self) -> None:
         """The same, after a decision or a change of the curve."""
@@ -107,7 +102,8 @@ class Values:
         self.name()
 
     def _put(self, groups: DrivenGroups, made: int) -> None:
-        changed = groups.write(made, self._ahead.get(made) or self._at(made, groups.distinct))
+        values = groups.coming.get(made)
+        changed = groups.write(made, self._foresee(groups, made) if values is None else values)
         if self._schedule.momentum is not None:
             momentum = self.placed.momentum(self.progress.at(made))
             groups.write_beside("momentum", [momentum] * len(groups.members))

@@ -3,53 +3,55 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeAlias
 
+Line: TypeAlias = tuple[float, float, float]
+"""What a schedule says at one moment: ``lr = max(factor * base_lr + offset, floor)``.
 
-class Line(NamedTuple):
-    """What a schedule says at one moment: ``lr = max(factor * base_lr + offset, floor)``.
+Worked out once a moment, it costs every parameter group one multiplication and one addition, and two moments whose
+lines are equal need no writing at all. A plain tuple, for one is made at every step.
+"""
 
-    Worked out once a moment, it costs every parameter group one multiplication and one addition, and two moments
-    whose lines are equal need no writing at all.
-
-    >>> Line(0.5).at(0.1), Line(0.0, offset=0.01).at(0.1), Line(0.001, floor=0.01).at(0.1)
-    (0.05, 0.01, 0.01)
-    """
-
-    factor: float
-    offset: float = 0.0
-    floor: float = 0.0
-
-    def at(self, base_lr: float) -> float:
-        factor, offset, floor = self
-        lr = factor * base_lr + offset
-        return lr if lr > floor else floor
-
-    def of(self, base_lrs: Iterable[float]) -> list[float]:
-        factor, offset, floor = self
-        if floor:
-            return [max(factor * base_lr + offset, floor) for base_lr in base_lrs]
-        return [factor * base_lr + offset for base_lr in base_lrs]
-
-    def times(self, ramp: float, plus: float = 0.0) -> Line:
-        return Line(self.factor * ramp, self.offset * ramp + plus, self.floor * ramp + plus)
-
-
-class Table(dict[float, float]):
-    """The same answer where it is no line: the LR for each base LR that occurs."""
-
-    def at(self, base_lr: float) -> float:
-        return self[base_lr]
-
-    def of(self, base_lrs: Iterable[float]) -> list[float]:
-        return [self[base_lr] for base_lr in base_lrs]
-
-    def times(self, ramp: float, plus: float = 0.0) -> Table:
-        return Table({base_lr: lr * ramp + plus for base_lr, lr in self.items()})
-
+Table: TypeAlias = dict[float, float]
+"""The same answer where it is no line: the LR for each base LR that occurs."""
 
 Moment: TypeAlias = Line | Table
+
+Formula: TypeAlias = Callable[[int], Line]
+
+
+def line(factor: float, offset: float = 0.0, floor: float = 0.0) -> Line:
+    return factor, offset, floor
+
+
+def value_of(moment: Moment, base_lr: float) -> float:
+    """
+    >>> [value_of(moment, 0.1) for moment in (line(0.5), line(0.0, 0.01), line(0.001, floor=0.01), {0.1: 0.3})]
+    [0.05, 0.01, 0.01, 0.3]
+    """
+    if isinstance(moment, dict):
+        return moment[base_lr]
+    factor, offset, floor = moment
+    lr = factor * base_lr + offset
+    return lr if lr > floor else floor
+
+
+def values_of(moment: Moment, base_lrs: Iterable[float]) -> list[float]:
+    if isinstance(moment, dict):
+        return [moment[base_lr] for base_lr in base_lrs]
+    factor, offset, floor = moment
+    if floor:
+        return [max(factor * base_lr + offset, floor) for base_lr in base_lrs]
+    return [factor * base_lr + offset for base_lr in base_lrs]
+
+
+def times(moment: Moment, ramp: float, plus: float = 0.0) -> Moment:
+    if isinstance(moment, dict):
+        return {base_lr: lr * ramp + plus for base_lr, lr in moment.items()}
+    factor, offset, floor = moment
+    return factor * ramp, offset * ramp + plus, floor * ramp + plus
 
 
 def cosine(t: float, length: float) -> float:
@@ -61,34 +63,36 @@ def cosine(t: float, length: float) -> float:
     if 2 * t <= length:
         return (1.0 + math.cos(math.pi * (t / length))) / 2
     # the same curve as the square of a sine: near its end 1 + cos would lose the digits
-    return math.sin(math.pi / 2 * (max(length - t, 0) / length)) ** 2
+    return math.sin(math.pi / 2 * ((length - t) / length)) ** 2 if t < length else 0.0
 
 
 Shape = Literal["linear", "cosine", "exponential", "step"]
 
 
-def interpolate(points: Sequence[tuple[float, float]], t: float, shape: Shape) -> float:
-    """The value at ``t`` between ``(position, value)`` points: the first value before them, the last one after them.
+def interpolated(points: Sequence[tuple[float, float]], shape: Shape) -> Callable[[float], float]:
+    """The curve through ``(position, value)`` points: the first value before them, the last one after them.
 
-    >>> [interpolate([(1, 0.0), (3, 1.0), (3, 5.0)], t, "linear") for t in (0, 1, 2, 3, 9)]
+    >>> [interpolated([(1, 0.0), (3, 1.0), (3, 5.0)], "linear")(t) for t in (0, 1, 2, 3, 9)]
     [0.0, 0.0, 0.5, 5.0, 5.0]
-    >>> interpolate([(0, 1.0), (2, 0.25)], 1, "exponential")
+    >>> interpolated([(0, 1.0), (2, 0.25)], "exponential")(1)
     0.5
     """
-    start, value = points[0]
-    if t < start:
-        return value
-    for position, target in points[1:]:
-        if t < position:
-            s, length = t - start, position - start
-            if shape == "step":
-                return value
-            if shape == "exponential":
-                return math.pow(value, 1.0 - s / length) * math.pow(target, s / length)
-            rest = cosine(s, length) if shape == "cosine" else 1.0 - s / length
-            return value * rest + target * (1.0 - rest)
-        start, value = position, target
-    return value
+    positions, values = [position for position, _ in points], [value for _, value in points]
+
+    def at(t: float) -> float:
+        passed = bisect_right(positions, t)
+        if not 0 < passed < len(values):
+            return values[0 if passed == 0 else -1]
+        value, target, start = values[passed - 1], values[passed], positions[passed - 1]
+        s, length = t - start, positions[passed] - start
+        if shape == "step":
+            return value
+        if shape == "exponential":
+            return math.pow(value, 1.0 - s / length) * math.pow(target, s / length)
+        rest = cosine(s, length) if shape == "cosine" else 1.0 - s / length
+        return value * rest + target * (1.0 - rest)
+
+    return at
 
 
 MOST = 100  # times that something recurring is told: more would fill any picture
@@ -120,5 +124,9 @@ def ramp(t: float, warmup: int, start: float | None, shape: Ramp = "linear") -> 
         start = 1 / (warmup + 1)
     if shape == "exponential":
         return math.pow(start, 1.0 - t / warmup)
-    passed = {"linear": t / warmup, "cosine": 1.0 - cosine(t, warmup), "1-sqrt": 1.0 - math.sqrt(1.0 - t / warmup)}
-    return start + (1.0 - start) * passed[shape]
+    passed = t / warmup
+    if shape == "cosine":
+        passed = 1.0 - cosine(t, warmup)
+    elif shape == "1-sqrt":
+        passed = 1.0 - math.sqrt(1.0 - passed)
+    return start + (1.0 - start) * passed

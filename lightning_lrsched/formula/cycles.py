@@ -3,39 +3,62 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate
+from typing import TypeAlias
 
 from .curves import MOST, recurring
 
+Cycles: TypeAlias = Callable[[int], tuple[int, float, float]]
 
-def listed(t: int, lengths: Sequence[int]) -> tuple[int, int, int]:
+
+def listed(lengths: Sequence[int]) -> Cycles:
     """Cycles of these lengths, and after them one that is no more of the list.
 
-    >>> [listed(t, [2, 3]) for t in (0, 2, 4, 5)]
+    >>> [listed([2, 3])(t) for t in (0, 2, 4, 5)]
     [(0, 0, 2), (1, 0, 3), (1, 2, 3), (2, 0, 1)]
     """
-    for number, length in enumerate(lengths):
-        if t < length:
-            return number, t, length
-        t -= length
-    return len(lengths), t, 1
+    starts, each = [*accumulate(lengths, initial=0)], [*lengths, 1]
+
+    def at(t: int) -> tuple[int, int, int]:
+        number = bisect_right(starts, t) - 1
+        return number, t - starts[number], each[number]
+
+    return at
 
 
-def growing(t: int, length: int, factor: float) -> tuple[int, int, int]:
+def equal(count: int, end: int) -> Cycles:
+    """So many cycles of one length up to ``end``.
+
+    >>> [equal(2, 5)(t) for t in (0, 2, 3, 5)]
+    [(0, 0.0, 2.5), (0, 2.0, 2.5), (1, 0.5, 2.5), (2, 0.0, 2.5)]
+    """
+    return lambda t: (t * count // end, t * count % end / count, end / count)
+
+
+def growing(length: int, factor: float) -> Cycles:
     """Cycles of which each is ``factor`` times as long as the one before, in whole intervals.
 
-    >>> [growing(t, 2, 1.5) for t in (0, 2, 5, 9)]
+    >>> [growing(2, 1.5)(t) for t in (0, 2, 5, 9)]
     [(0, 0, 2), (1, 0, 3), (2, 0, 4), (3, 0, 6)]
     """
     if factor == 1:
-        return t // length, t % length, length
-    starts, lengths = _grown(length, str(factor), t.bit_length())
-    number = bisect_right(starts, t) - 1
-    if number == len(starts) - 1:  # all further cycles are one interval long
-        return number + t - starts[-1], 0, 1
-    return number, t - starts[number], lengths[number]
+        return lambda t: (t // length, t % length, length)
+    exact = str(factor)
+    starts, lengths = _grown(length, exact, 0)
+
+    def at(t: int) -> tuple[int, int, int]:
+        nonlocal starts, lengths
+        while t >= starts[-1]:
+            if lengths[-1] == 1 and factor < 1:  # and so are all further cycles
+                return len(starts) - 1 + t - starts[-1], 0, 1
+            starts, lengths = _grown(length, exact, t.bit_length())
+        number = bisect_right(starts, t) - 1
+        return number, t - starts[number], lengths[number]
+
+    return at
 
 
 def growing_starts(length: int, factor: float, end: int) -> Sequence[int]:

@@ -34,7 +34,7 @@ class Memory:
 
 
 class Reactive(ABC):
-    """A schedule that changes its curve by what it sees; its ``line`` is pure in ``t`` and its memory."""
+    """A schedule that changes its curve by what it sees; its formula is pure in ``t`` and its memory."""
 
     #: a logged metric, judged whenever it is new
     monitor: str | None = None

@@ -224,14 +224,16 @@ def _foreseen(trainer: Trainer) -> dict[str, list[float]]:
 def _coming(schedule: LRSchedule, values: Values, groups: DrivenGroups, intervals: int) -> dict[str, list[list[float]]]:
     """The values of the next intervals, for each number that the schedule drives and each group."""
     made, planned = values.progress.now(groups.index)
-    positions = [(made + ahead, planned + ahead) for ahead in range(intervals)]
-    lead = values.placed.values(positions, groups.bases)
+    stretch = range(made, made + intervals), range(planned, planned + intervals)
+    lead = values.placed.values(stretch, groups.bases)
     found = {
         number: [[groups.number_at(number, place, lr) for lr in lrs] for place, lrs in enumerate(lead)]
         for number in (groups.hyperparameter, *groups.others)
     }
     if schedule.momentum is not None:
-        found["momentum"] = [[values.placed.momentum(position) for position in positions]] * len(groups.members)
+        found["momentum"] = [[values.placed.momentum(position) for position in zip(*stretch, strict=True)]] * len(
+            groups.members
+        )
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula, line
 from ..formula.decisions import Reaction
 from ..schedule import CommonArguments, LRSchedule
 from .plateau import Checks, Mode, PlateauDetector, ThresholdMode
@@ -112,8 +112,8 @@ class GreedyLR(PlateauDetector, LRSchedule):
         """The LR of now as a factor of the base LR."""
         return min(max(self.memory.height, self.min_lr_ratio), self.max_lr_ratio)
 
-    def line(self, t: int) -> Line:
-        return Line(self.height)
+    def formula(self) -> Formula:
+        return lambda t: line(self.height)
 
     def check(self, value: float) -> None:
         """Judge one value of the metric."""

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 
 from ..fit.messages import warn
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula, Line, line, value_of
 from ..formula.decisions import Reaction
 from ..formula.memory import Memory, Reactive
 from ..schedule import CommonArguments, LRSchedule
@@ -220,8 +220,12 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
         """How often the LR was reduced."""
         return self.memory.reductions
 
-    def line(self, t: int) -> Line:
-        return Line(self.factor**self.reductions, floor=self.min_lr)
+    def formula(self) -> Formula:
+        now = self._now()
+        return lambda t: now
+
+    def _now(self) -> Line:
+        return line(self.factor**self.reductions, floor=self.min_lr)
 
     def check(self, value: float) -> None:
         """Judge one value of the metric."""
@@ -236,7 +240,7 @@ class ReduceOnPlateau(PlateauDetector, LRSchedule):
             memory.cooldown_left, memory.bad_checks = memory.cooldown_left - 1, 0
         elif diverged or memory.bad_checks >= self.patience:
             memory.bad_checks, memory.cooldown_left = 0, self.cooldown
-            exhausted = bool(bases) and all(self.line(t).at(base) <= self.min_lr for base in bases)
+            exhausted = bool(bases) and all(value_of(self._now(), base) <= self.min_lr for base in bases)
             if not exhausted:
                 memory.reductions += 1
             elif not (diverged or self.stop_when_exhausted):

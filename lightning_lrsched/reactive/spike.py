@@ -9,7 +9,7 @@ from typing import cast
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line, interpolate
+from ..formula.curves import Formula, interpolated, line
 from ..formula.decisions import Reaction
 from ..formula.memory import Memory, Reactive, Watched
 from ..schedule import CommonArguments, LRSchedule
@@ -121,12 +121,12 @@ class BackOffOnSpike(Reactive, LRSchedule):
         """The t of the last spike."""
         return self.memory.spiked
 
-    def line(self, t: int) -> Line:
+    def formula(self) -> Formula:
         if self.spiked is None:
-            return Line(1.0)
-        hold = self.length("hold")
-        back = interpolate([(hold - 1, 0.0), (hold + self.length("recovery"), 1.0)], t - self.spiked, "linear")
-        return Line(self.factor * (1.0 - back) + back)
+            return lambda t: line(1.0)
+        held = self.spiked + self.length("hold")
+        back = interpolated([(held - 1, 0.0), (held + self.length("recovery"), 1.0)], "linear")
+        return lambda t: line(self.factor * (1.0 - back(t)) + back(t))
 
     def corners(self, end: int) -> list[int]:
         if self.spiked is None:
@@ -146,7 +146,7 @@ class BackOffOnSpike(Reactive, LRSchedule):
             self.memory.values = [*values, min(value, bound)][-self.window :]
             if value <= bound:
                 return None
-        down = self.line(t).factor == self.factor
+        down = self.formula()(t) == line(self.factor)
         self.memory.spiked = t
         if down:
             return Reaction(skip=not self.lag)

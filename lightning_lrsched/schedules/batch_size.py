@@ -9,7 +9,7 @@ from typing import Literal, cast
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula, Line, line, value_of
 from ..formula.durations import Interval
 from ..formula.timeline import START, Mark, Run
 from ..measure import not_known
@@ -65,12 +65,15 @@ class BatchSizeScaling(LRSchedule):
         self.batch_size = checks.whole_or_none(self, "batch_size", batch_size, "the loader's", at_least=1)
         self._batches: tuple[tuple[int, int | None], ...] = ((0, self.batch_size),)  # the global batch from each t on
 
-    def line(self, t: int) -> Line:
-        batch = self._batches[bisect_right(self._batches, t, key=lambda stretch: stretch[0]) - 1][1]
+    def formula(self) -> Formula:
+        starts, lines = [start for start, _ in self._batches], [self._scaled(batch) for _, batch in self._batches]
+        return lambda t: lines[bisect_right(starts, t) - 1]
+
+    def _scaled(self, batch: int | None) -> Line:
         if batch is None:
             raise not_known(self, "batch_size", "only a Trainer knows the batch size of its loader", "samples")
         share = batch / self.reference
-        return Line(share if self.rule == "linear" else math.sqrt(share))
+        return line(share if self.rule == "linear" else math.sqrt(share))
 
     def place(self, run: Run, start: Mark = START, end: Mark | None = None, interval: Interval | None = None) -> Placed:
         placed = super().place(run, start, end, interval)
@@ -88,6 +91,6 @@ class BatchSizeScaling(LRSchedule):
         return placed
 
     def note(self, base: float) -> str:
-        scaled = self.line(0).at(base)
+        scaled = value_of(self.formula()(0), base)
         batch = self._batches[0][1]
         return f"{base:.6g} -> {scaled:.6g}: global batch {batch}, reference {self.reference}, {self.rule}"

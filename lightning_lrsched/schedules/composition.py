@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, tee
-from math import prod
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from itertools import chain, pairwise, repeat
 from typing import Any, cast
 
 from typing_extensions import Unpack
@@ -12,11 +13,11 @@ from typing_extensions import Unpack
 from ..fit.fit import Fit
 from ..fit.messages import refusal
 from ..formula import checks
-from ..formula.curves import Line, Moment, Table
+from ..formula.curves import Moment, Table, times, value_of
 from ..formula.memory import Reactive
 from ..formula.timeline import ALONE, Mark, Run
 from ..measure import Span
-from ..placed import Placed, Position
+from ..placed import Placed, Position, Stretch
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -47,6 +48,9 @@ class _Whole(Placed):
                 found.append(f"{name} of part {i} ({type(part).__name__}): {length}")
         return found
 
+    def foreseen(self) -> bool:
+        return super().foreseen() and all(part.foreseen() for part in self.parts)
+
     def by_plan(self) -> bool:
         return super().by_plan() or any(part.by_plan() for part in self.parts)
 
@@ -68,30 +72,21 @@ class _Sequence(_Whole):
     starts: tuple[Mark, ...]
     continuous: bool
 
-    def place_at(self, position: Position) -> int:
-        place = 0
-        for start in self.starts:
-            place += position[start.clock] >= start[start.clock]
-        return place
-
     def part_at(self, position: Position) -> Placed:
-        return self.parts[self.place_at(position)]
+        return self.parts[sum(position[start.clock] >= start[start.clock] for start in self.starts)]
 
-    def says(self, position: Position, t: int, bases: set[float]) -> Moment:
-        place = self.place_at(position)
+    def own_moments(self, stretch: Stretch, bases: set[float]) -> Iterator[Moment]:
+        # of two starts by different clocks the second may come first
+        cuts = sorted(bisect_left(stretch[start.clock], start[start.clock]) for start in self.starts)
+        ends = [0, *cuts, len(stretch[0])]
+        pieces = [[places[begin:end] for places in stretch] for begin, end in pairwise(ends)]
+        return chain.from_iterable(self._of_part(i, piece, bases) for i, piece in enumerate(pieces) if piece[0])
+
+    def _of_part(self, place: int, stretch: Stretch, bases: set[float]) -> Iterator[Moment]:
         if not (place and self.continuous):
-            return self.parts[place].moment(position, bases)
+            return self.parts[place].moments(stretch, bases)
         reached = self.reached(place, bases)
-        return _from(reached, self.parts[place].moment(position, set(reached.values())))
-
-    def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
-        for place, stretch in groupby(positions, self.place_at):
-            if not (place and self.continuous):
-                yield from self.parts[place].moments(stretch, bases)
-                continue
-            reached = self.reached(place, bases)
-            for moment in self.parts[place].moments(stretch, set(reached.values())):
-                yield _from(reached, moment)
+        return (_from(reached, moment) for moment in self.parts[place].moments(stretch, set(reached.values())))
 
     def reached(self, place: int, bases: set[float]) -> dict[float, float]:
         lrs = super().reached(place, bases)
@@ -108,30 +103,21 @@ class _Sequence(_Whole):
 
 def _from(reached: dict[float, float], moment: Moment) -> Table:
     """What a part says whose base values are what the part before has reached."""
-    return Table({base: moment.at(lr) for base, lr in reached.items()})
+    return {base: value_of(moment, lr) for base, lr in reached.items()}
+
+
+def _product(one: Moment, other: Moment, bases: set[float]) -> Moment:
+    if isinstance(one, tuple) and not (one[1] or one[2]):  # no more than a factor
+        return times(other, one[0])
+    if isinstance(other, tuple) and not (other[1] or other[2]):
+        return times(one, other[0])
+    return {base: value_of(one, base) * value_of(other, base) / base if base else 0.0 for base in bases}
 
 
 class _Product(_Whole):
-    def says(self, position: Position, t: int, bases: set[float]) -> Moment:
-        return self._times([part.moment(position, bases) for part in self.parts], bases)
-
-    def own_moments(self, positions: Iterable[Position], bases: set[float]) -> Iterator[Moment]:
-        each = zip(self.parts, tee(positions, len(self.parts)), strict=True)
-        moments = [part.moments(its, bases) for part, its in each]
-        return (self._times(factors, bases) for factors in zip(*moments, strict=True))
-
-    def _times(self, moments: Iterable[Moment], bases: set[float]) -> Moment:
-        factor, others = 1.0, []
-        for moment in moments:
-            if isinstance(moment, Line) and not moment[1] and not moment[2]:  # neither offset nor floor
-                factor *= moment[0]
-            else:
-                others.append(moment)
-        if not others:
-            return Line(factor)
-        if len(others) == 1:
-            return others[0].times(factor)
-        return Table({base: base * factor * prod(m.at(base) / base for m in others) if base else 0.0 for base in bases})
+    def own_moments(self, stretch: Stretch, bases: set[float]) -> Iterator[Moment]:
+        first, *others = (part.moments(stretch, bases) for part in self.parts)
+        return reduce(lambda product, part: map(_product, product, part, repeat(bases)), others, first)
 
     def own_active(self, position: Position) -> dict[Placed, int]:
         return {leaf: t for part in self.parts for leaf, t in part.active(position).items()}
@@ -183,7 +169,7 @@ class _Composite(LRSchedule):
 
     def moment_at(self, t: int, bases: set[float]) -> Moment:
         warmup = self.length("warmup")
-        return self.place(ALONE, Mark(-warmup, -warmup)).says((t, t), t, bases)
+        return next(self.place(ALONE, Mark(-warmup, -warmup)).own_moments([(t,), (t,)], bases))
 
     def floor(self) -> tuple[str, float]:
         return max((part.floor() for part in self.parts), key=lambda named: named[1])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula, line
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -43,6 +45,7 @@ class Constant(LRSchedule):
         self.factor = checks.number(self, "factor", factor, "a number >= 0", lambda x: x >= 0)
         self.duration = checks.duration_or_none(self, "duration", duration, "for good")
 
-    def line(self, t: int) -> Line:
-        holds = self.duration is None or t < self.length("duration")
-        return Line(self.factor if holds else 1.0)
+    def formula(self) -> Formula:
+        held, plain = line(self.factor), line(1.0)
+        duration = math.inf if self.duration is None else self.length("duration")
+        return lambda t: held if t < duration else plain

@@ -9,8 +9,8 @@ from itertools import accumulate
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line, cosine, ramp, recurring
-from ..formula.cycles import growing, growing_starts, listed
+from ..formula.curves import Formula, Line, cosine, ramp, recurring
+from ..formula.cycles import Cycles, equal, growing, growing_starts, listed
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -64,10 +64,14 @@ class CosineAnnealing(FlooredSchedule):
         self.power = checks.number(self, "power", power, "a number > 0", lambda x: x > 0)
         self.k_decay = checks.number(self, "k_decay", k_decay, "a number > 0", lambda x: x > 0)
 
-    def line(self, t: int) -> Line:
-        t_max = self.length("t_max")
-        height = cosine(t, t_max) if self.k_decay == 1.0 else cosine(min(t / t_max, 1.0) ** self.k_decay, 1.0)
-        return self.above_floor(height**self.power)
+    def formula(self) -> Formula:
+        t_max, k, power = self.length("t_max"), self.k_decay, self.power
+
+        def at(t: int) -> Line:
+            height = cosine(t, t_max) if k == 1.0 else cosine((t / t_max) ** k, 1.0)
+            return self.above_floor(height**power)
+
+        return at
 
 
 class CosineRestarts(FlooredSchedule):
@@ -159,17 +163,23 @@ class CosineRestarts(FlooredSchedule):
         rule, holds, start = "a number in [0, 1] or None", lambda x: 0 <= x <= 1, cycle_warmup_start_factor
         self.cycle_warmup_start_factor = checks.number_or_none(self, "cycle_warmup_start_factor", start, rule, holds)
 
-    def line(self, t: int) -> Line:
-        cycle, s, length = self.cycle(t)
-        if cycle >= self.count():
-            return self.above_floor(0.0)
-        peak = math.prod(self.decay[:cycle]) if isinstance(self.decay, tuple) else self.decay**cycle
-        warmup = self.length("cycle_warmup")
-        if s >= warmup:
-            return self.above_floor(cosine(s - warmup, length - warmup) ** self.power, peak)
-        if self.cycle_warmup_start_factor is None:
-            return self.above_floor(ramp(s, warmup, None), peak)
-        return self.above_floor(1.0, peak).times(ramp(s, warmup, self.cycle_warmup_start_factor))
+    def formula(self) -> Formula:
+        cycle_at, count, decay, power = self.cycles_at(), self.count(), self.decay, self.power
+        warmup, start = self.length("cycle_warmup"), self.cycle_warmup_start_factor
+
+        def at(t: int) -> Line:
+            cycle, s, length = cycle_at(t)
+            if cycle >= count:
+                return self.above_floor(0.0)
+            peak = decay**cycle if isinstance(decay, float) else math.prod(decay[:cycle])
+            if s >= warmup:
+                return self.above_floor(cosine(s - warmup, length - warmup) ** power, peak)
+            if start is None:
+                return self.above_floor(ramp(s, warmup, None), peak)
+            up, (factor, offset, floor) = ramp(s, warmup, start), self.above_floor(1.0, peak)
+            return up * factor, up * offset, up * floor
+
+        return at
 
     def corners(self, end: int) -> list[int]:
         if isinstance(self.t_0, tuple):
@@ -184,11 +194,10 @@ class CosineRestarts(FlooredSchedule):
         """How many cycles there are, or infinity."""
         return len(self.t_0) if isinstance(self.t_0, tuple) else self.cycles or math.inf
 
-    def cycle(self, t: int) -> tuple[int, float, float]:
-        """Number of the cycle at ``t``, intervals within it, and its length."""
+    def cycles_at(self) -> Cycles:
+        """At any t the number of the cycle, intervals within it, and its length."""
         if isinstance(self.t_0, tuple):
-            return listed(t, self.lengths("t_0"))
+            return listed(self.lengths("t_0"))
         if self.t_0 is not None:
-            return growing(t, self.length("t_0"), self.t_mult)
-        cycles, t_max = int(self.count()), self.length("t_max")
-        return t * cycles // t_max, t * cycles % t_max / cycles, t_max / cycles
+            return growing(self.length("t_0"), self.t_mult)
+        return equal(int(self.count()), self.length("t_max"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from typing_extensions import Unpack
 
@@ -47,5 +47,5 @@ class CustomSchedule(LRSchedule):
         self.function = function
 
     def lr_at(self, t: int, base_lr: float) -> float:
-        function = checks.imported(self.function) if isinstance(self.function, str) else self.function
-        return cast(Callable[[int, float], float], function)(t, base_lr)
+        function: Any = checks.imported(self.function) if isinstance(self.function, str) else self.function
+        return cast(float, function(t, base_lr))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal, cast
 
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula, Line
 from ..formula.cycles import growing, growing_starts
 from ..schedule import CommonArguments, LRSchedule
 
@@ -89,32 +90,42 @@ class CyclicalLR(LRSchedule):
         self.gamma = checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
         self.momentum = checks.low_high(self, "momentum", momentum)
 
-    def height(self, t: int) -> float:
+    def heights(self) -> Callable[[int], float]:
         """Where the swing stands: 0 at ``eta_min``, 1 at ``eta_max``."""
         first, second = self._halves()
-        cycle, s, length = growing(t, first + second, self.t_mult)
-        turn = length * first / (first + second)
-        height, lows = s / turn if s <= turn else (length - s) / (length - turn), cycle
-        if self.start == "high":
-            height, lows = 1.0 - height, cycle + (s >= turn)
-        if self.mode == "cosine":
-            return (1.0 - math.cos(math.pi * height)) / 2
-        if self.mode == "triangular2":
-            return height * 0.5**lows
-        if self.mode == "exp_range":
-            return height * self.gamma**t
-        return height
+        cycle_at = growing(first + second, self.t_mult)
+        mode, from_high, gamma = self.mode, self.start == "high", self.gamma
 
-    def line(self, t: int) -> Line:
-        height = self.height(t)
-        low = self.eta_min * (1.0 - height)
-        return Line(height, low, self.eta_min) if self.eta_max is None else Line(0.0, low + self.eta_max * height)
+        def at(t: int) -> float:
+            cycle, s, length = cycle_at(t)
+            turn = length * first / (first + second)
+            height, lows = s / turn if s <= turn else (length - s) / (length - turn), cycle
+            if from_high:
+                height, lows = 1.0 - height, cycle + (s >= turn)
+            if mode == "cosine":
+                return (1.0 - math.cos(math.pi * height)) / 2
+            if mode == "triangular2":
+                return height * 0.5**lows
+            return height * gamma**t if mode == "exp_range" else height
+
+        return at
+
+    def formula(self) -> Formula:
+        low, high, height_at = self.eta_min, self.eta_max, self.heights()
+
+        def at(t: int) -> Line:
+            height = height_at(t)
+            rest = low * (1.0 - height)
+            return (height, rest, low) if high is None else (0.0, rest + high * height, 0.0)
+
+        return at
 
     def corners(self, end: int) -> list[int]:
         first, second = self._halves()
+        cycle_at = growing(first + second, self.t_mult)
         found: list[int] = []
         for start in growing_starts(first + second, self.t_mult, end):
-            length = growing(start, first + second, self.t_mult)[2]
+            length = cycle_at(start)[2]
             found += [start, start + math.ceil(length * first / (first + second))]
         return found
 
@@ -127,7 +138,7 @@ class CyclicalLR(LRSchedule):
     def momentum_at(self, t: int) -> float:
         assert self.momentum is not None
         low, high = self.momentum
-        height = self.height(t)
+        height = self.heights()(t)
         return high * (1.0 - height) + low * height
 
     def floor(self) -> tuple[str, float]:

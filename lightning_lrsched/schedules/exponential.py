@@ -7,7 +7,7 @@ import math
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -55,8 +55,9 @@ class ExponentialDecay(FlooredSchedule):
         self.k = checks.number_or_none(self, "k", k, "a number >= 0", lambda x: x >= 0)
         self.gamma = checks.number_or_none(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
-    def line(self, t: int) -> Line:
-        if self.gamma is not None:
-            return self.not_under_floor(self.gamma**t)
-        assert self.k is not None
-        return self.not_under_floor(math.exp(-self.k * t))
+    def formula(self) -> Formula:
+        gamma, k = self.gamma, self.k
+        if gamma is not None:
+            return lambda t: self.not_under_floor(gamma**t)
+        assert k is not None
+        return lambda t: self.not_under_floor(math.exp(-k * t))

@@ -7,7 +7,7 @@ import math
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula, Line
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -61,11 +61,14 @@ class TanhDecay(FlooredSchedule):
         rule = f"a number > lower ({self.lower!r})"
         self.upper = checks.number(self, "upper", upper, rule, lambda x: x > self.lower)
 
-    def line(self, t: int) -> Line:
-        t_max = self.length("t_max")
-        if t >= t_max:
-            return self.above_floor(0.0)
-        return self.above_floor((1.0 - math.tanh(self.lower + (self.upper - self.lower) * (t / t_max))) / 2)
+    def formula(self) -> Formula:
+        t_max, lower, upper = self.length("t_max"), self.lower, self.upper
+
+        def at(t: int) -> Line:
+            height = (1.0 - math.tanh(lower + (upper - lower) * (t / t_max))) / 2 if t < t_max else 0.0
+            return self.above_floor(height)
+
+        return at
 
 
 class HyperbolicLR(FlooredSchedule):
@@ -112,11 +115,12 @@ class HyperbolicLR(FlooredSchedule):
         self.upper_bound = checks.duration(self, "upper_bound", upper_bound)
         self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
 
-    def line(self, t: int) -> Line:
+    def formula(self) -> Formula:
         upper = self.length("upper_bound")
         t_max = min(self.length("t_max"), upper)
 
         def f(t: int) -> float:
             return math.sqrt((t_max - t) * (2 * upper - t_max - t)) / upper
 
-        return self.above_floor(1.0 + f(min(t, t_max)) - f(0))
+        first = f(0)
+        return lambda t: self.above_floor(1.0 + f(min(t, t_max)) - first)

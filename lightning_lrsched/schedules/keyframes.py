@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line, Shape, interpolate
+from ..formula.curves import Formula, Shape, interpolated, line
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -74,7 +74,6 @@ class Keyframes(LRSchedule):
         self.values = tuple(checks.number(self, "values", value, rule, lambda x: above(x, 0)) for value in values)
         self.unit = cast(Literal["factor", "lr"], checks.choice(self, "unit", unit, ("factor", "lr")))
 
-    def line(self, t: int) -> Line:
-        points = list(zip(self.lengths("positions"), self.values, strict=True))
-        value = interpolate(points, t, self.shape)
-        return Line(value) if self.unit == "factor" else Line(0.0, value)
+    def formula(self) -> Formula:
+        height = interpolated(list(zip(self.lengths("positions"), self.values, strict=True)), self.shape)
+        return (lambda t: line(height(t))) if self.unit == "factor" else (lambda t: line(0.0, height(t)))

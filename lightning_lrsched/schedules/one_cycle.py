@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal, cast
 
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line, interpolate
+from ..formula.curves import Formula, interpolated, line
 from ..schedule import CommonArguments, LRSchedule
 
 
@@ -98,25 +99,28 @@ class OneCycle(LRSchedule):
         self.shape = cast(Literal["cosine", "linear"], checks.choice(self, "shape", shape, ("cosine", "linear")))
         self.momentum = checks.low_high(self, "momentum", momentum)
 
-    def line(self, t: int) -> Line:
+    def formula(self) -> Formula:
         start = 1.0 / self.div_factor
-        height = self._along(t, start, 1.0, start, start / self.final_div_factor)
-        return Line(height * (self.max_lr_ratio or 1.0)) if self.max_lr is None else Line(0.0, self.max_lr * height)
+        height = self._along(start, 1.0, start, start / self.final_div_factor)
+        ratio, max_lr = self.max_lr_ratio or 1.0, self.max_lr
+        if max_lr is not None:
+            return lambda t: line(0.0, max_lr * height(t))
+        return lambda t: line(height(t) * ratio)
 
     def momentum_at(self, t: int) -> float:
         assert self.momentum is not None
         low, high = self.momentum
-        return self._along(t, high, low, high, high)
+        return self._along(high, low, high, high)(t)
 
     def corners(self, end: int) -> list[int]:
         t_max = self.length("t_max")
         up = self.pct_start * t_max
         return [math.ceil(up), math.ceil(2 * up if self.pct_final is None else self.pct_final * t_max), t_max]
 
-    def _along(self, t: int, start: float, peak: float, after: float, end: float) -> float:
+    def _along(self, start: float, peak: float, after: float, end: float) -> Callable[[float], float]:
         """The value at ``t`` of a cycle through these values; ``after`` is where a last phase begins."""
         t_max = self.length("t_max")
         up = self.pct_start * t_max
         back = 2 * up if self.pct_final is None else self.pct_final * t_max
         third = [] if self.pct_final is None and not self.three_phase else [(back, after)]
-        return interpolate([(0.0, start), (up, peak), *third, (t_max, end)], t, self.shape)
+        return interpolated([(0.0, start), (up, peak), *third, (t_max, end)], self.shape)

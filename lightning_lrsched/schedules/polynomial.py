@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line, recurring
+from ..formula.curves import Formula, Line, recurring
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -64,14 +64,17 @@ class PolynomialDecay(FlooredSchedule):
         self.k_decay = checks.number(self, "k_decay", k_decay, "a number > 0", lambda x: x > 0)
         self.cycle = checks.flag(self, "cycle", cycle)
 
-    def line(self, t: int) -> Line:
-        t_max = self.length("t_max")
-        if self.cycle and t > t_max:
-            t_max *= -(-t // t_max)
-        rest = max(t_max - t, 0) / t_max
-        if self.k_decay != 1.0:
-            rest = 1.0 - min(t / t_max, 1.0) ** self.k_decay
-        return self.above_floor(rest**self.power)
+    def formula(self) -> Formula:
+        first, k, power = self.length("t_max"), self.k_decay, self.power
+
+        def at(t: int) -> Line:
+            t_max = first * -(-t // first) if self.cycle and t > first else first
+            if t >= t_max:
+                return self.above_floor(0.0)
+            rest = (t_max - t) / t_max if k == 1.0 else 1.0 - (t / t_max) ** k
+            return self.above_floor(rest**power)
+
+        return at
 
     def corners(self, end: int) -> list[int]:
         return [*recurring(self.length("t_max"), end)] if self.cycle else super().corners(end)

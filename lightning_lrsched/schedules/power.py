@@ -7,7 +7,7 @@ import math
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula, Line
 from ..measure import Span
 from ..schedule import FlooredArguments, FlooredSchedule
 
@@ -62,11 +62,11 @@ class InverseSqrt(FlooredSchedule):
         self.shift = checks.duration_or_none(self, "shift", shift, "timescale")
         self.d_model = checks.whole_or_none(self, "d_model", d_model, "none", at_least=1)
 
-    def line(self, t: int) -> Line:
+    def formula(self) -> Formula:
         timescale = self.length("timescale")
         shift = timescale if self.shift is None else self.length("shift")
         noam = 1.0 if self.d_model is None else 1.0 / math.sqrt(self.d_model * timescale)
-        return self.not_under_floor(noam * math.sqrt(timescale / (t + shift)))
+        return lambda t: self.not_under_floor(noam * math.sqrt(timescale / (t + shift)))
 
     def corners(self, end: int) -> list[int]:
         return []
@@ -131,16 +131,25 @@ class PowerDecay(FlooredSchedule):
         self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         self.fills_run = "t_max" if self.cooldown else ""
 
-    def line(self, t: int) -> Line:
-        ratio = self.eta_min_ratio or 0.0
+    def formula(self) -> Formula:
+        timescale, rate, exponent = self.length("timescale"), self.decay_rate, self.exponent
+
+        def law(t: int) -> float:
+            height: float = (timescale / (rate * t + timescale)) ** exponent
+            return height
+
         if not self.cooldown or not self.length("cooldown"):
-            return self.not_under_floor(self._law(t))
-        t_max = self.length("t_max")
+            return lambda t: self.not_under_floor(law(t))
+        t_max, ratio, eta_min = self.length("t_max"), self.eta_min_ratio or 0.0, self.eta_min
         cooldown = min(self.length("cooldown"), t_max)
         begin = t_max - cooldown
-        rest = min(max(t_max - t, 0) / cooldown, 1.0)
-        factor = max(self._law(min(t, begin)), ratio)
-        return Line(factor * rest + ratio * (1.0 - rest), self.eta_min * (1.0 - rest), self.eta_min)
+
+        def at(t: int) -> Line:
+            rest = min(max(t_max - t, 0) / cooldown, 1.0)
+            factor = max(law(min(t, begin)), ratio)
+            return factor * rest + ratio * (1.0 - rest), eta_min * (1.0 - rest), eta_min
+
+        return at
 
     def clock(self, found: dict[str, Span]) -> int:
         """That of the law; the rest of the run is as long by either."""
@@ -151,8 +160,3 @@ class PowerDecay(FlooredSchedule):
             return []
         t_max = self.length("t_max")
         return [max(t_max - self.length("cooldown"), 0), t_max]
-
-    def _law(self, t: int) -> float:
-        timescale = self.length("timescale")
-        law: float = (timescale / (self.decay_rate * t + timescale)) ** self.exponent
-        return law

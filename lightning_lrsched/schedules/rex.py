@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula, Line
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -45,7 +45,11 @@ class REX(FlooredSchedule):
         super().__init__(**floored)
         self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
 
-    def line(self, t: int) -> Line:
+    def formula(self) -> Formula:
         t_max = self.length("t_max")
-        rest = max(t_max - t, 0) / t_max
-        return self.above_floor(rest / (0.5 + 0.5 * rest))
+
+        def at(t: int) -> Line:
+            rest = (t_max - t) / t_max if t < t_max else 0.0
+            return self.above_floor(rest / (0.5 + 0.5 * rest))
+
+        return at

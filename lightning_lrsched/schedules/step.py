@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
 
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line
+from ..formula.curves import Formula
 from ..schedule import FlooredArguments, FlooredSchedule
 
 
@@ -50,8 +51,9 @@ class StepDecay(FlooredSchedule):
         self.step_size = checks.duration(self, "step_size", step_size)
         self.gamma = checks.number(self, "gamma", gamma, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
-    def line(self, t: int) -> Line:
-        return self.not_under_floor(self.gamma ** (t // self.length("step_size")))
+    def formula(self) -> Formula:
+        gamma, step_size = self.gamma, self.length("step_size")
+        return lambda t: self.not_under_floor(gamma ** (t // step_size))
 
 
 class MultiStepDecay(FlooredSchedule):
@@ -98,8 +100,9 @@ class MultiStepDecay(FlooredSchedule):
         self.milestones = checks.positions(self, "milestones", milestones)
         self.gamma = checks.factors(self, "gamma", gamma, count=len(self.milestones))
 
-    def line(self, t: int) -> Line:
-        passed = bisect_right(self.lengths("milestones"), t)
-        if isinstance(self.gamma, tuple):
-            return self.not_under_floor(math.prod(self.gamma[:passed]))
-        return self.not_under_floor(self.gamma**passed)
+    def formula(self) -> Formula:
+        gamma, milestones = self.gamma, self.lengths("milestones")
+        if isinstance(gamma, tuple):
+            factors = [*accumulate(gamma, mul, initial=1.0)]
+            return lambda t: self.not_under_floor(factors[bisect_right(milestones, t)])
+        return lambda t: self.not_under_floor(gamma ** bisect_right(milestones, t))

@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 from typing_extensions import Unpack
 
 from ..formula import checks
-from ..formula.curves import Line, cosine
+from ..formula.curves import Formula, Line, cosine, line
 from ..schedule import FlooredArguments, FlooredSchedule
 
 Decay = Literal["linear", "cosine", "1-sqrt", "square", "exponential"]
@@ -83,16 +83,21 @@ class WarmupStableDecay(FlooredSchedule):
         self.t_max = checks.duration_or_none(self, "t_max", t_max, "the whole run")
         self.checkpoint_before_decay = checks.flag(self, "checkpoint_before_decay", checkpoint_before_decay)
 
-    def line(self, t: int) -> Line:
-        end = self.decay_ends()
+    def formula(self) -> Formula:
+        end, ratio = self.decay_ends(), self.eta_min_ratio
         if end is None:
-            return Line(1.0)
+            return lambda t: line(1.0)
         decay = min(self.length("decay"), end)
-        s = min(max(t - (end - decay), 0), decay)
-        if self.shape == "exponential":
-            assert self.eta_min_ratio is not None
-            return Line(self.eta_min_ratio ** (s / decay))
-        return self.above_floor(_HEIGHTS[self.shape](s, decay))
+        begin, height = end - decay, _HEIGHTS.get(self.shape)
+
+        def at(t: int) -> Line:
+            s = 0 if t < begin else t - begin if t < end else decay
+            if height is not None:
+                return self.above_floor(height(s, decay))
+            assert ratio is not None
+            return line(ratio ** (s / decay))
+
+        return at
 
     def decay_ends(self) -> int | None:
         """The t from which on the LR is the floor."""
