@@ -199,7 +199,7 @@ class LRCallback(Copied, metaclass=Signed):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         _refuse_format(self, state_dict)
-        self.record = self._record_of(state_dict)
+        self.record.become(self._record_of(state_dict))
         self.journal[:] = [Decision(*decision) for decision in state_dict["journal"]]
         now, saved = self._fingerprint(), state_dict["arguments"]
         self.changes = {k: (saved.get(k), now[k]) for k in now if saved.get(k) != now[k]}
@@ -251,7 +251,7 @@ class LRCallback(Copied, metaclass=Signed):
 
     def _forget(self) -> None:
         """Begin a new run."""
-        self.record = Record()
+        self.record.become(Record())
         self.begin_anew()
 
     def _close(self) -> None:
@@ -295,14 +295,6 @@ class LRCallback(Copied, metaclass=Signed):
             way_out = "Set an argument of the schedule that was there from the start, or begin another fit."
             raise refusal(self, f"{self!r} came into trainer.callbacks during the fit. {way_out}")
 
-    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        if self.fit is not None:
-            self.fit.loss(loss)
-
-    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if self.fit is not None:
-            self.fit.gradient(optimizer)
-
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -332,6 +324,20 @@ class LRCallback(Copied, metaclass=Signed):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._close()
+
+
+class Watching(Callback):
+    """The hooks of a callback that may watch each single update."""
+
+    fit: Fit | None
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        if self.fit is not None:
+            self.fit.loss(loss)
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if self.fit is not None:
+            self.fit.gradient(optimizer)
 
 
 def _refuse_format(schedule: LRCallback, state: dict[str, Any]) -> None:

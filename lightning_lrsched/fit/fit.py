@@ -36,6 +36,7 @@ class Fit:
         self.plan_shown = False
         self.values = Values(schedule, trainer, driven, self._joined)
         self._trainer = trainer
+        self._strategy = trainer.strategy
         self.company = company
         self._rivals = Rivals(schedule, trainer, self.values)
         self._reactions = Reactions(schedule, trainer, self.values) if schedule.reactive() else None
@@ -55,6 +56,7 @@ class Fit:
         self.started = True
         changes.tell_of_no_state(schedule, trainer)
         self.values.progress = Progress(trainer, schedule)
+        self._looks_at_updates = self._reactions is not None or self.values.progress.scaled
         self._rivals.follow()
         self._rivals.leave_to_others()
         self._hooks = count_updates(trainer, schedule, self.values, self.values.driven)
@@ -106,6 +108,7 @@ class Fit:
 
     def _place(self) -> None:
         self.stale = False
+        self._saves = self.schedule.checkpoint_before_decay
         self.values.place(self.schedule.place(self.values.progress.run))
         self.schedule.record.lengths = self.values.placed.lengths()
 
@@ -143,16 +146,17 @@ class Fit:
         self.values.apply()
 
     def batch_starts(self, batch_idx: int) -> None:
-        first, self._first_batch = self._first_batch, False
-        values = self.values
-        if values.optimizers is not self._trainer.strategy.optimizers:  # others come in another list
+        values, first = self.values, self._first_batch
+        if values.optimizers is not self._strategy.optimizers:  # others come in another list
             self._hooks += count_updates(self._trainer, self.schedule, values, self._rivals.follow())
         if first:  # others act when an epoch starts
+            self._first_batch = False
             self._rivals.leave_to_others()
+            self._take_in()
             self.stale |= values.progress.arrive(batch_idx)
         if self.stale:
             self._place()
-        if not (self._restless and window_open(self._trainer, batch_idx)):
+        if not self._restless or not window_open(self._trainer, batch_idx):
             if self._reactions is not None:
                 self._reactions.restore()
             values.apply()
@@ -160,21 +164,25 @@ class Fit:
                 self._rivals.undo_edits()
         if first and self is self.company.fits[-1]:
             self.company.show_new_plans()
-        due = values.logbook is not None and values.logbook.due(self._epoch_began)
-        self._epoch_began = False
+        logbook = values.logbook
+        due = logbook is not None and logbook.due(first and self._epoch_began)
         if due and (self._reactions is None or not self._reactions.watches):
             values.log_point()  # else the update may yet be given another LR
 
     def batch_ends(self, batch_idx: int) -> None:
-        self.values.take_in()
-        looks = self._reactions is not None or self.values.progress.scaled
-        if looks and not window_open(self._trainer, batch_idx + 1):
+        self._take_in()
+        if self._looks_at_updates and not window_open(self._trainer, batch_idx + 1):
             self.values.progress.count_skipped()
             self.values.log_point()
             if self._reactions is not None and self.schedule.counts != "epoch":
                 self._reactions.tick()
-        if self.schedule.checkpoint_before_decay:
+        if self._saves:
             self._branching.within_epoch()
+
+    def _take_in(self) -> None:
+        for groups in self.values.driven:
+            if groups.changed:
+                self.values.take_in(groups)
 
     def epoch_ends(self) -> None:
         self._check(Monitor.epoch_ends)
@@ -192,7 +200,7 @@ class Fit:
     def validation_ends(self, of_the_fit: bool) -> None:
         if of_the_fit:
             self._check(Monitor.validation_ends)
-            if self.schedule.checkpoint_before_decay:
+            if self._saves:
                 self._branching.within_epoch()
         self.values.publish()
 
@@ -222,7 +230,7 @@ class Fit:
             return
         if window_open(self._trainer, batches_done(self._trainer)):
             for groups in self.values.driven:
-                groups.made = None  # to be written when the window ends
+                groups.forget()  # to be written when the window ends
         else:
             self._reactions.restore()
             self.values.rewrite()

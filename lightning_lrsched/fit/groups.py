@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -43,6 +43,9 @@ class Selection(NamedTuple):
         return Selection(names).of(groups)
 
 
+AHEAD_IN_ALL = 2**15  # values that are worked out at once at most
+
+
 class LateGroup(NamedTuple):
     """A group added during the run: the value it came with, when, and the share of its base in force just then."""
 
@@ -77,7 +80,6 @@ class DrivenGroups:
         self.hyperparameter = hyperparameter
         self.others = others
         self.selection = selection
-        self.made: int | None = None  # the interval whose values are in force
         self.steps_begun = 0  # of the optimizer, and not ended
         self.members: list[Member] = []
         self._strangers: set[int] = set()
@@ -97,11 +99,13 @@ class DrivenGroups:
     def _look(self) -> None:
         """Note what follows from the members and their groups as they are now."""
         self.values: list[float] = []  # in force
+        self._foreseen: tuple[Moment | None, list[float]] = None, []  # the last moment, and its values
+        self.made: int | None = None  # the interval whose values are in force
         self.coming: dict[int, list[float]] = {}  # by interval, as far as they were worked out
         self.beside: dict[str, list[float]] = {}  # what was put of the others, and of a momentum of its own
-        self._list = self._all()
+        self._list, self._driven = self._all(), self.groups()
         self._count, self._last = len(self._list), self._list[-1] if self._list else None
-        self._plain = all(is_plain(group, self.hyperparameter) for group in self.groups())
+        self._plain = all(is_plain(group, self.hyperparameter) for group in self._driven)
         self._late = [(place, member.late) for place, member in enumerate(self.members) if member.late is not None]
         self._reference = self._base_that_leads(member for member in self.members if member.late is None)
         self.bases = [member.base for member in self.members]
@@ -127,7 +131,6 @@ class DrivenGroups:
 
     def restore(self, late: dict[int, LateGroup]) -> None:
         """Take the groups as they are before the first batch; ``late`` came during the run, in an earlier process."""
-        self.made = None
         self._count_in(self.selection.of(self._all()))
         for member in self.members:
             member.late = late.get(member.index)
@@ -186,36 +189,49 @@ class DrivenGroups:
         """The base value whose curve late groups follow: that of a plain group, where there is one."""
         return next((member.base for member in [*plain, *self.members] if member.base > 0.0), 1.0)
 
-    def foresee(self, t: int, moments: Iterator[Moment]) -> list[float]:
+    def forget(self) -> None:
+        """What was worked out may be otherwise now."""
+        self.made, self.coming = None, {}
+
+    def foresee(self, t: int, moments: Iterable[Moment]) -> None:
         """Work out the values of the intervals from ``t`` on; where nothing changes, they are the same list."""
-        last, values = None, self.values
+        (last, values), room = self._foreseen, AHEAD_IN_ALL
         self.coming = coming = {}
         try:
             for ahead, moment in enumerate(moments, t):
                 if moment != last or self._late:
                     last, values = moment, self.values_at(ahead, moment)
+                    room -= len(values)
                 coming[ahead] = values
+                if room < 0:
+                    break
         except Exception:  # of a formula that has no value where the run may never come
             if not coming:
                 raise
-        return coming[t]
+        self._foreseen = last, values
 
-    def write(self, t: int, values: list[float]) -> bool:
-        """Put the values of interval ``t`` in force; False where they are in force already."""
-        self.made = t
-        if values is self.values:
+    def put(self, t: int) -> bool | None:
+        """Put the values of interval ``t`` in force, and say whether that changed any.
+
+        None: they are not worked out, or all groups were replaced. One that has come or gone can wait until the batch
+        has ended, for it keeps its value that long.
+        """
+        values, before = self.coming.get(t), self.values
+        if values is None or self.optimizer.param_groups is not self._list:
+            return None
+        if t == self.made:
             return False
-        before, self.values = self.values, values
-        if values == before:
+        self.made, self.values = t, values
+        if values is before or values == before:
             return False
         if self._plain:
-            groups = self._list if len(self.members) == self._count else self.groups()
-            for group, value in zip(groups, self.values):  # noqa: B905 (strict costs as much as one group)
-                group[self.hyperparameter] = value
+            name = self.hyperparameter
+            for group, value in zip(self._driven, values):  # noqa: B905 (strict costs as much as one group)
+                group[name] = value
         else:
             self._assign(self.hyperparameter)
         for number in self.others:
-            self.write_beside(number, [self.number_at(number, place, lr) for place, lr in enumerate(self.values)])
+            self.write_beside(number, [self.number_at(number, place, lr) for place, lr in enumerate(values)])
         return True
 
     def values_at(self, t: int, moment: Moment) -> list[float]:

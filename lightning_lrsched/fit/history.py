@@ -43,6 +43,10 @@ class Record:
         kept: dict[str, Any] = {k: dict(v) if isinstance(v, dict) else v for k, v in state.items()}
         return cls(**{**kept, "late": late, "run": None if state["run"] is None else Run.of(state["run"])})
 
+    def become(self, other: Record) -> None:
+        """Take all that another says, and stay the same object: a fit holds it."""
+        vars(self).update(vars(other))
+
     def by_another_clock(self) -> Record:
         """The same for a schedule that counts otherwise, to which the intervals of this one say nothing."""
         late = {index: {i: g._replace(t=BEFORE) for i, g in groups.items()} for index, groups in self.late.items()}

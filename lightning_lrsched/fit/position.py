@@ -13,7 +13,6 @@ from lightning.pytorch.utilities.combined_loader import CombinedLoader
 
 from ..formula.timeline import Pace, Run
 from .callbacks import callbacks_of, is_a
-from .history import Record
 from .protocol import Position, Schedule, Stretch
 
 
@@ -90,7 +89,8 @@ class Progress:
 
     def __init__(self, trainer: Trainer, schedule: Schedule) -> None:
         self._trainer = trainer
-        self._schedule = schedule  # whose record may be replaced during the fit, by a search for the LR
+        self._schedule = schedule
+        self._record = schedule.record
         self.by_epoch = schedule.counts == "epoch"
         self._by_step = schedule.counts == "step"
         #: of an optimizer, by its index: the intervals that have passed
@@ -109,17 +109,13 @@ class Progress:
         self._arriving = False  # whether what is left of the epoch is known at its first batch only
 
     @property
-    def _record(self) -> Record:
-        return self._schedule.record
-
-    @property
     def run(self) -> Run:
         assert self._record.run is not None
         return self._record.run
 
     def steps(self, index: int) -> int:
         """Updates since the schedule began, by the optimizer or, where it is one for all, by the Trainer."""
-        record = self._schedule.record
+        record = self._record
         made = record.updates[index] if self.manual else self._updates.completed - record.skipped
         return made if record.restart is None else made - record.restart[1]
 

@@ -13,7 +13,6 @@ from .position import Progress
 from .protocol import Placed, Schedule
 
 AHEAD = 256  # intervals that are worked out at once at most
-AHEAD_IN_ALL = 2**15  # values
 
 
 class Values:
@@ -29,6 +28,7 @@ class Values:
         self._trainer = trainer
         self._joined = joined
         self.logbook: Logbook | None = None
+        self._more = schedule.momentum is not None  # whether more is to be done than to put them in force
         self._watched = False  # whether a callback may look at the values at any batch
         self._ahead = 1  # intervals to be worked out at once
         self.driven = driven
@@ -47,6 +47,7 @@ class Values:
             self.logbook = Logbook(trainer, schedule, log, monitored)
             self.name()
         self._watched = schedule.prog_bar or any(looks_at_any_batch(callback) for callback in others)
+        self._more |= self._watched
 
     def name(self) -> None:
         """The groups have changed, and their curves with them."""
@@ -62,10 +63,33 @@ class Values:
             if made is None or progress.manual:
                 made = progress.made(groups.index)
                 groups.steps_begun = 0  # one that has raised
+            if self._more or groups.put(made) is None:
+                self.write(groups, made)
+
+    def rewrite(self) -> None:
+        """The same, after a decision."""
+        for groups in self.driven:
+            groups.forget()
+            self.write(groups, self.progress.made(groups.index))
+
+    def write(self, groups: DrivenGroups, made: int) -> None:
+        changed = groups.put(made)
+        if changed is None:
             if groups.changed:
                 self._adopt(groups, made)
-            if groups.made != made:
-                self._put(groups, made)
+            self._foresee(groups, made)
+            changed = groups.put(made)
+        if self._schedule.momentum is not None:
+            momentum = self.placed.momentum(self.progress.at(made))
+            groups.write_beside("momentum", [momentum] * len(groups.members))
+        if changed and self._watched:
+            self.publish([groups])
+
+    def _foresee(self, groups: DrivenGroups, made: int) -> None:
+        """Work out the values of an interval; and where intervals come one by one, the next ones', ever more."""
+        ahead = min(2 * len(groups.coming), self._ahead) if made - 1 in groups.coming else 1
+        stretch = self.progress.stretch(range(made, made + ahead))
+        groups.foresee(made, self.placed.moments(stretch, groups.distinct))
 
     def place(self, placed: Placed) -> None:
         """The schedule as it stands in the run from now on."""
@@ -73,42 +97,14 @@ class Values:
         # a schedule that reacts may yet say otherwise, and a formula of the user's is asked when its time has come
         self._ahead = AHEAD if placed.foreseen() else 1
         for groups in self.driven:
-            groups.made, groups.coming = None, {}
-
-    def _foresee(self, groups: DrivenGroups, made: int) -> list[float]:
-        """The values of an interval; and where intervals come one by one, the next ones', twice as many each time."""
-        one_by_one = made - 1 in groups.coming
-        most = min(self._ahead, AHEAD_IN_ALL // (len(groups.bases) + 1))
-        ahead = max(min(2 * len(groups.coming), most), 1) if one_by_one else 1
-        stretch = self.progress.stretch(range(made, made + ahead))
-        return groups.foresee(made, self.placed.moments(stretch, groups.distinct))
-
-    def rewrite(self) -> None:
-        """The same, after a decision or a change of the curve."""
-        for groups in self.driven:
-            self.write(groups, self.progress.made(groups.index))
-
-    def write(self, groups: DrivenGroups, made: int) -> None:
-        if groups.changed:
-            self._adopt(groups, made)
-        self._put(groups, made)
+            groups.forget()
 
     def _adopt(self, groups: DrivenGroups, made: int) -> None:
         """Take the groups as they are now."""
         groups.adopt(made, lambda bases: self.placed.moment(self.progress.at(made), bases))
         self._schedule.record.late[groups.index] = groups.late
-        groups.made = None
         self._joined()
         self.name()
-
-    def _put(self, groups: DrivenGroups, made: int) -> None:
-        values = groups.coming.get(made)
-        changed = groups.write(made, self._foresee(groups, made) if values is None else values)
-        if self._schedule.momentum is not None:
-            momentum = self.placed.momentum(self.progress.at(made))
-            groups.write_beside("momentum", [momentum] * len(groups.members))
-        if changed and self._watched:
-            self.publish([groups])
 
     def note(self) -> None:
         """Put into the record what whoever goes on from here must know: the time, and what is in force."""
@@ -116,11 +112,10 @@ class Values:
         for groups in self.driven:
             self._schedule.record.values[groups.index] = max(groups.values, default=0.0)
 
-    def take_in(self) -> None:
+    def take_in(self, groups: DrivenGroups) -> None:
         """Groups that came inside a batch, whose position stands."""
-        for groups in self.driven:
-            if groups.changed and groups.made is not None:
-                self.write(groups, groups.made)
+        if groups.made is not None:
+            self.write(groups, groups.made)
 
     def let_go(self, groups: DrivenGroups) -> None:
         self.driven.remove(groups)

@@ -8,6 +8,7 @@ from typing import cast
 
 from typing_extensions import Unpack
 
+from ..callback import Watching
 from ..formula import checks
 from ..formula.curves import Formula, interpolated, line
 from ..formula.decisions import Reaction
@@ -21,7 +22,7 @@ class SpikeMemory(Memory):
     spiked: int | None = None  # the t of the last spike
 
 
-class BackOffOnSpike(Reactive, LRSchedule):
+class BackOffOnSpike(Reactive, Watching, LRSchedule):
     r"""A lower LR for a while after a spike of loss or gradient.
 
     .. code-block:: text

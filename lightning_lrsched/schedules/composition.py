@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from typing_extensions import Unpack
 
+from ..callback import Watching
 from ..fit.fit import Fit
 from ..fit.messages import refusal
 from ..formula import checks
@@ -126,7 +127,7 @@ class _Product(_Whole):
         return any(part.decays(position) for part in self.parts)
 
 
-class _Composite(LRSchedule):
+class _Composite(Watching, LRSchedule):
     """A schedule whose parts say the LR; the composite owns the parameter groups."""
 
     def __init__(self, parts: Sequence[LRSchedule], **common: Unpack[CommonArguments]) -> None:
