@@ -289,8 +289,8 @@ class LRCallback(Copied, metaclass=Signed):
             self.fit.epoch_starts()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self.fit is not None:
-            self.fit.batch_starts(batch_idx)
+        if (fit := self.fit) is not None:
+            fit.batch_starts(batch_idx)
         elif self.trained_by is None or self.trained_by() is not trainer:  # no setup
             way_out = "Set an argument of the schedule that was there from the start, or begin another fit."
             raise refusal(self, f"{self!r} came into trainer.callbacks during the fit. {way_out}")

@@ -152,7 +152,7 @@ class Fit:
         if first:  # others act when an epoch starts
             self._first_batch = False
             self._rivals.leave_to_others()
-            self._take_in()
+            values.take_in()
             self.stale |= values.progress.arrive(batch_idx)
         if self.stale:
             self._place()
@@ -170,7 +170,9 @@ class Fit:
             values.log_point()  # else the update may yet be given another LR
 
     def batch_ends(self, batch_idx: int) -> None:
-        self._take_in()
+        for groups in self.values.driven:
+            if groups.changed:
+                self.values.take_in()
         if self._looks_at_updates and not window_open(self._trainer, batch_idx + 1):
             self.values.progress.count_skipped()
             self.values.log_point()
@@ -178,11 +180,6 @@ class Fit:
                 self._reactions.tick()
         if self._saves:
             self._branching.within_epoch()
-
-    def _take_in(self) -> None:
-        for groups in self.values.driven:
-            if groups.changed:
-                self.values.take_in(groups)
 
     def epoch_ends(self) -> None:
         self._check(Monitor.epoch_ends)

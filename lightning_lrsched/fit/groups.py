@@ -195,12 +195,12 @@ class DrivenGroups:
 
     def foresee(self, t: int, moments: Iterable[Moment]) -> None:
         """Work out the values of the intervals from ``t`` on; where nothing changes, they are the same list."""
-        (last, values), room = self._foreseen, AHEAD_IN_ALL
+        (last, values), room, bases, late = self._foreseen, AHEAD_IN_ALL, self.bases, self._late
         self.coming = coming = {}
         try:
             for ahead, moment in enumerate(moments, t):
-                if moment != last or self._late:
-                    last, values = moment, self.values_at(ahead, moment)
+                if moment != last or late:
+                    last, values = moment, self.values_at(ahead, moment) if late else values_of(moment, bases)
                     room -= len(values)
                 coming[ahead] = values
                 if room < 0:
@@ -216,14 +216,13 @@ class DrivenGroups:
         None: they are not worked out, or all groups were replaced. One that has come or gone can wait until the batch
         has ended, for it keeps its value that long.
         """
-        values, before = self.coming.get(t), self.values
+        values = self.coming.get(t)
         if values is None or self.optimizer.param_groups is not self._list:
             return None
-        if t == self.made:
+        self.made = t
+        if values is self.values:
             return False
-        self.made, self.values = t, values
-        if values is before or values == before:
-            return False
+        self.values = values
         if self._plain:
             name = self.hyperparameter
             for group, value in zip(self._driven, values):  # noqa: B905 (strict costs as much as one group)

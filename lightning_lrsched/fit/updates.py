@@ -39,8 +39,7 @@ def _hooks(
         if groups.steps_begun > 0 or groups not in values.driven:  # or another scheduler has taken over
             return
         values.log_point()
-        if groups.changed:  # one came before this very step
-            values.take_in(groups)
+        values.take_in()  # a group that came before this very step
         found_inf = getattr(optimizer, "found_inf", None)  # what a GradScaler tells a fused optimizer
         if found_inf is None or not found_inf.item():
             schedule.record.updates[index] += 1

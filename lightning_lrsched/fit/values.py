@@ -61,8 +61,7 @@ class Values:
         made, progress = None, self.progress
         for groups in self.driven:
             if made is None or progress.manual:
-                made = progress.made(groups.index)
-                groups.steps_begun = 0  # one that has raised
+                made, groups.steps_begun = progress.made(groups.index), 0  # one begun may have raised
             if self._more or groups.put(made) is None:
                 self.write(groups, made)
 
@@ -73,10 +72,10 @@ class Values:
             self.write(groups, self.progress.made(groups.index))
 
     def write(self, groups: DrivenGroups, made: int) -> None:
+        if groups.changed:
+            self._adopt(groups, made)
         changed = groups.put(made)
         if changed is None:
-            if groups.changed:
-                self._adopt(groups, made)
             self._foresee(groups, made)
             changed = groups.put(made)
         if self._schedule.momentum is not None:
@@ -112,10 +111,11 @@ class Values:
         for groups in self.driven:
             self._schedule.record.values[groups.index] = max(groups.values, default=0.0)
 
-    def take_in(self, groups: DrivenGroups) -> None:
+    def take_in(self) -> None:
         """Groups that came inside a batch, whose position stands."""
-        if groups.made is not None:
-            self.write(groups, groups.made)
+        for groups in self.driven:
+            if groups.changed and groups.made is not None:
+                self.write(groups, groups.made)
 
     def let_go(self, groups: DrivenGroups) -> None:
         self.driven.remove(groups)
