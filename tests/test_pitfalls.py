@@ -22,7 +22,7 @@ from lightning_lrsched.formula.timeline import ALONE
 
 
 def lrs(schedule: LRSchedule, n: int, base: float = 1.0) -> list[float]:
-    return schedule.place(ALONE).values([(t, t) for t in range(n)], [base])[0]
+    return schedule.place(ALONE).values((range(n), range(n)), [base])[0]
 
 
 def test_one_cycle_is_neither_negative_nor_over_nor_divided_by_zero() -> None:

@@ -149,6 +149,23 @@ def test_samples_go_on_at_their_share_with_another_batch_size(tmp_path: Path) ->
         assert model.used == used
 
 
+def test_samples_go_on_at_their_share_with_data_of_another_size(tmp_path: Path) -> None:
+    """64 samples are four epochs of 8 batches; half of them are done, and the other half takes two epochs of 16."""
+
+    def schedule() -> LRSchedule:
+        return PolynomialDecay("64 samples", interval="step")
+
+    trainer(tmp_path, schedule(), saver(tmp_path, "on_train_epoch_end"), max_epochs=6).fit(Recorder(batches=8))
+    model = Recorder(batches=16)
+    trainer(tmp_path, schedule(), saver(tmp_path, "on_train_epoch_end"), max_epochs=6).fit(
+        model, ckpt_path=tmp_path / "16.ckpt"
+    )
+    assert model.used == [0.5 - t / 64 for t in range(32)] + [0.0] * 32
+    again = Recorder(batches=16)
+    trainer(tmp_path, schedule(), max_epochs=6).fit(again, ckpt_path=tmp_path / "32.ckpt")
+    assert again.used == model.used[16:]
+
+
 def test_samples_are_refused_where_the_loader_does_not_tell(tmp_path: Path) -> None:
     class Listed(Recorder):
         def train_dataloader(self) -> Any:

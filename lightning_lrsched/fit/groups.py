@@ -195,12 +195,12 @@ class DrivenGroups:
 
     def foresee(self, t: int, moments: Iterable[Moment]) -> None:
         """Work out the values of the intervals from ``t`` on; where nothing changes, they are the same list."""
-        (last, values), room, bases, late = self._foreseen, AHEAD_IN_ALL, self.bases, self._late
+        (last, values), room = self._foreseen, AHEAD_IN_ALL
         self.coming = coming = {}
         try:
             for ahead, moment in enumerate(moments, t):
-                if moment != last or late:
-                    last, values = moment, self.values_at(ahead, moment) if late else values_of(moment, bases)
+                if moment != last or self._late:
+                    last, values = moment, self.values_at(ahead, moment)
                     room -= len(values)
                 coming[ahead] = values
                 if room < 0:

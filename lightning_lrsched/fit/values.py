@@ -72,6 +72,7 @@ class Values:
             self.write(groups, self.progress.made(groups.index))
 
     def write(self, groups: DrivenGroups, made: int) -> None:
+        """Put the values of an interval in force, whatever that takes."""
         if groups.changed:
             self._adopt(groups, made)
         changed = groups.put(made)

@@ -230,6 +230,7 @@ class Run:
         >>> run.planned(16), run.end("step"), run.since
         (Fraction(8, 1), Mark(made=24, planned=16, clock=1), Fraction(2, 1))
         """
+        now = replace(now, samples=self.samples or now.samples)  # of data of another size they stay the same share
         if self.pace is None or now.pace is None:
             return replace(now, knots=self.knots, since=self.since)
         left = self.planned(made)
@@ -263,13 +264,14 @@ class Run:
         stretches = () if self.pace is None else self.pace.stretches
         pairs = {"pace": stretches, "knots": self.knots}
         told = {name: [(str(a), str(b)) for a, b in places] for name, places in pairs.items()}
-        return {"epochs": self.epochs, "since": str(self.since), **told}
+        return {"epochs": self.epochs, "samples": self.samples, "since": str(self.since), **told}
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> Run:
         pace, knots = (tuple((Fraction(a), Fraction(b)) for a, b in state[name]) for name in ("pace", "knots"))
         since = Fraction(state["since"])
-        return cls(state["epochs"], pace=Pace(pace) if pace else None, knots=knots, since=since)
+        paced = Pace(pace) if pace else None
+        return cls(state["epochs"], pace=paced, knots=knots, since=since, samples=state["samples"])
 
 
 ALONE = Run(alone=True)

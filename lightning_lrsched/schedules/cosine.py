@@ -68,7 +68,7 @@ class CosineAnnealing(FlooredSchedule):
         t_max, k, power = self.length("t_max"), self.k_decay, self.power
 
         def at(t: int) -> Line:
-            height = cosine(t, t_max) if k == 1.0 else cosine((t / t_max) ** k, 1.0)
+            height = cosine(t, t_max) if k == 1.0 else cosine(min(t / t_max, 1.0) ** k, 1.0)
             return self.above_floor(height**power)
 
         return at
