@@ -15,6 +15,7 @@ from models import LayerWise, Recorder, saver, trainer
 from torch import Tensor, nn
 
 from lightning_lrsched import Constant, CosineAnnealing, ExponentialDecay, ReduceOnPlateau, StepDecay
+from lightning_lrsched.fit.groups import DrivenGroups, Selection
 
 
 class Grows(Recorder):
@@ -162,6 +163,43 @@ def test_two_hundred_layer_wise_lrs_keep_their_ratios(tmp_path: Path) -> None:
     assert model.used == [[lr * 0.5**t for lr in lrs] for t in range(7)]
 
 
+def test_a_formula_that_ends_is_followed_that_far(tmp_path: Path) -> None:
+    class Ends(StepDecay):
+        def formula(self) -> Any:
+            return [(1.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.25, 0.0, 0.0)].__getitem__
+
+    model = Recorder()
+    with pytest.raises(IndexError):
+        trainer(tmp_path, Ends(1, interval="step"), max_epochs=1).fit(model)
+    assert model.used == [1.0, 0.5, 0.25]
+
+
+def test_only_where_intervals_come_one_by_one_the_next_ones_are_worked_out(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Noting(StepDecay):
+        def formula(self) -> Any:
+            line = super().formula()
+            return lambda t: (asked.append(t), line(t))[1]
+
+    model, schedule = Recorder(batches=30), Noting(100, 0.5, interval=lambda trainer: 100 * trainer.global_step)
+    trainer(tmp_path, schedule, max_epochs=1).fit(model)
+    assert model.used[:6] == [1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125]
+    assert {*asked} == {100 * t for t in range(31)}
+
+
+def test_of_many_groups_fewer_values_are_worked_out_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("lightning_lrsched.fit.groups.AHEAD_IN_ALL", 5)
+    driven = DrivenGroups(0, LayerWise([1.0, 0.5, 0.25]).configure_optimizers(), Selection(None))
+    driven.foresee(0, map(StepDecay(1, 0.5).formula(), range(10)))
+    assert driven.coming == {0: [1.0, 0.5, 0.25], 1: [0.5, 0.25, 0.125]}
+    driven.foresee(0, map(StepDecay(10, 0.5).formula(), range(10)))
+    assert [*driven.coming] == [*range(10)]
+    model = LayerWise([1.0, 0.5])
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=1).fit(model)
+    assert model.used == [[0.5**t, 0.5 ** (t + 1)] for t in range(7)]
+
+
 def test_some_groups_by_name_and_index_leave_the_others_alone(tmp_path: Path) -> None:
     def groups(params: Any) -> Any:
         weight, bias = params
@@ -274,8 +312,6 @@ def test_tensor_lrs_are_not_read_back_in_the_hot_path(tmp_path: Path, monkeypatc
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore:Guards may run slower on Python 3.13.0")
 def test_a_compiled_step_recompiles_at_most_once_over_1000_lrs() -> None:
     from torch._dynamo.testing import CompileCounter
-
-    from lightning_lrsched.fit.groups import DrivenGroups, Selection
 
     weight = nn.Parameter(torch.ones(3))
     weight.grad = torch.ones(3)
