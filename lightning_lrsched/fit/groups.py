@@ -27,10 +27,11 @@ def matches(wanted: str | int, index: int, group: Group) -> bool:
     return name == wanted or fnmatchcase(name, wanted)
 
 
-class Selection(NamedTuple):
+class Selection:
     """Groups by index, by name or by a pattern of names such as ``"backbone*"``; None: all of them."""
 
-    wanted: tuple[str | int, ...] | None
+    def __init__(self, wanted: tuple[str | int, ...] | None) -> None:
+        self.wanted = wanted
 
     def of(self, groups: list[Group]) -> list[int]:
         if self.wanted is None:
@@ -55,7 +56,7 @@ class LateGroup(NamedTuple):
     others: tuple[tuple[str, float], ...] = ()  # names and values of the numbers that keep in proportion
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Member:
     """One driven group. What it is known by is its first parameter, which stays when groups move or are replaced."""
 

@@ -12,7 +12,7 @@ from .groups import LateGroup
 BEFORE = -1  # an interval that has passed, whichever it was
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Record:
     """Facts of the run that any schedule may go on with, and what one schedule did to its groups."""
 

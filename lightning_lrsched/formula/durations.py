@@ -16,7 +16,7 @@ Interval = Literal["epoch", "step", "second"] | str | Callable[[Any], int]  # a 
 
 _NUMBER = r"\d(?:[\d_]{0,20}\d)?(?:\.\d{1,18})?(?:e\+?\d{1,2})?"
 _UNITS = r"epochs?|steps?|samples?|seconds?|minutes?|hours?|%"
-_DURATION = re.compile(rf"\s*({_NUMBER})\s*({_UNITS})\s*", re.ASCII | re.IGNORECASE)
+_DURATION = rf"\s*({_NUMBER})\s*({_UNITS})\s*"
 _SECONDS = {"minute": 60, "hour": 3600}
 
 
@@ -28,7 +28,7 @@ def parse(duration: str) -> tuple[Fraction, str] | None:
     >>> parse("1_000 steps"), parse("1e6 samples"), parse("1.5 hours")
     ((Fraction(1000, 1), 'step'), (Fraction(1000000, 1), 'sample'), (Fraction(5400, 1), 'second'))
     """
-    match = _DURATION.fullmatch(duration)
+    match = re.fullmatch(_DURATION, duration, re.ASCII | re.IGNORECASE)
     if match is None:
         return None
     amount, unit = Fraction(match[1].replace("_", "")), match[2].lower().rstrip("s")

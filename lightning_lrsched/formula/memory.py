@@ -12,7 +12,7 @@ from .decisions import Reaction
 Watched = Literal["loss", "grad_norm"]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Memory:
     """All that a checkpoint keeps of one reactive schedule, in primitives and tensors."""
 

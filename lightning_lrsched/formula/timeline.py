@@ -33,8 +33,7 @@ class Mark(NamedTuple):
 START = Mark(0, 0)
 
 
-@dataclass(frozen=True)
-class Pace:
+class Pace(NamedTuple):
     """Optimizer updates an epoch: ``stretches`` of (first epoch, updates an epoch) from epoch 0 on.
 
     Several stretches occur where the gradient accumulation changes during the run.
@@ -94,7 +93,7 @@ def _along(xs: Sequence[Number], ys: Sequence[Number], x: Number) -> Number:
     return ys[i] + Fraction((ys[i + 1] - ys[i]) * (x - xs[i]), xs[i + 1] - xs[i])
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False)
 class Run:
     """What is known of a run's length, and how its clocks lie: ``knots`` are places by (made, planned), in updates.
 

@@ -16,7 +16,7 @@ from ..schedules.warmup_stable_decay import Decay, WarmupStableDecay
 from .plateau import Checks, Mode, PlateauDetector, ThresholdMode
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class CooldownMemory(Checks):
     began: int | None = None  # the t from which the decay runs
     began_after: int | None = None  # so many checks without improvement; None: the time began it

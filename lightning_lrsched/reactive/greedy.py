@@ -14,7 +14,7 @@ from ..schedule import CommonArguments, LRSchedule
 from .plateau import Checks, Mode, PlateauDetector, ThresholdMode
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class GreedyMemory(Checks):
     good_checks: int = 0  # in a row
     cooldown_left: int = 0

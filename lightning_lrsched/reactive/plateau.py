@@ -23,7 +23,7 @@ ThresholdMode = Literal["rel", "abs"]
 Average = tuple[float, float, tuple[float, ...]]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Checks(Memory):
     """What is remembered of the checks of a metric."""
 
@@ -112,7 +112,7 @@ class PlateauDetector(Reactive):
         return f"{told}{self._average():.6g}{smooth} is not {than} {self._bar(best):.6g}, best {best:.6g}"
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class PlateauMemory(Checks):
     cooldown_left: int = 0
     reductions: int = 0

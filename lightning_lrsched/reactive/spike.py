@@ -16,7 +16,7 @@ from ..formula.memory import Memory, Reactive, Watched
 from ..schedule import CommonArguments, LRSchedule
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class SpikeMemory(Memory):
     values: list[float] = field(default_factory=list)  # the last of those watched
     spiked: int | None = None  # the t of the last spike
