@@ -93,7 +93,7 @@ def _along(xs: Sequence[Number], ys: Sequence[Number], x: Number) -> Number:
     return ys[i] + Fraction((ys[i + 1] - ys[i]) * (x - xs[i]), xs[i + 1] - xs[i])
 
 
-@dataclass(repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """What is known of a run's length, and how its clocks lie: ``knots`` are places by (made, planned), in updates.
 
