@@ -171,7 +171,8 @@ class Fit:
 
     def batch_ends(self, batch_idx: int) -> None:
         for groups in self.values.driven:
-            if groups.changed:
+            known, count = groups.known, groups.count
+            if len(known) != count or (count and known[-1] is not groups.last):
                 self.values.take_in()
         if self._looks_at_updates and not window_open(self._trainer, batch_idx + 1):
             self.values.progress.count_skipped()

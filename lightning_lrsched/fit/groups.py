@@ -104,8 +104,8 @@ class DrivenGroups:
         self.made: int | None = None  # the interval whose values are in force
         self.coming: dict[int, list[float]] = {}  # by interval, as far as they were worked out
         self.beside: dict[str, list[float]] = {}  # what was put of the others, and of a momentum of its own
-        self._list, self._driven = self._all(), self.groups()
-        self._count, self._last = len(self._list), self._list[-1] if self._list else None
+        self.known, self._driven = self._all(), self.groups()
+        self.count, self.last = len(self.known), self.known[-1] if self.known else None
         self._plain = all(is_plain(group, self.hyperparameter) for group in self._driven)
         self._late = [(place, member.late) for place, member in enumerate(self.members) if member.late is not None]
         self._reference = self._base_that_leads(member for member in self.members if member.late is None)
@@ -125,10 +125,8 @@ class DrivenGroups:
     @property
     def changed(self) -> bool:
         """Whether groups came, went or were replaced since the last look."""
-        groups = self.optimizer.param_groups
-        return (
-            groups is not self._list or len(groups) != self._count or (self._count > 0 and groups[-1] is not self._last)
-        )
+        groups, count = self.optimizer.param_groups, self.count
+        return groups is not self.known or len(groups) != count or bool(count and groups[-1] is not self.last)
 
     def restore(self, late: dict[int, LateGroup]) -> None:
         """Take the groups as they are before the first batch; ``late`` came during the run, in an earlier process."""
@@ -218,7 +216,7 @@ class DrivenGroups:
         has ended, for it keeps its value that long.
         """
         values = self.coming.get(t)
-        if values is None or self.optimizer.param_groups is not self._list:
+        if values is None or self.optimizer.param_groups is not self.known:
             return None
         self.made = t
         if values is self.values:
