@@ -2,9 +2,10 @@
 
 ## What one training step does
 
-1. Before the batch, the callback reads ``t`` from the Trainer. If it is the ``t`` of the last batch, nothing happens.
-2. It works out the curve at ``t`` once, and writes ``group["lr"]`` of each group, in place where that is a tensor. If
-   the values are those of the last ``t``, it writes nothing.
+1. Before the batch, the callback reads ``t`` from the Trainer and looks up the values of ``t``. They were worked out with
+   those of up to 255 intervals more; but where a schedule reacts, or a formula is the user's, when their time has come.
+2. It writes ``group["lr"]`` of each group, in place where that is a tensor. If the values are those of the last ``t``,
+   it writes nothing.
 3. When a point is due, it hands the LRs to the loggers.
 
 There is no scheduler object, and nothing is patched. The LR is worked out from the position every time, never from the
@@ -21,7 +22,7 @@ stays for all of it. An update that an fp16 GradScaler skips does not count. Pas
 value.
 
 Durations become intervals when the fit starts, rounded to the nearest one; samples are counted over all ranks and
-accumulated batches. Refused are only steps in a per-epoch schedule that make no whole number of epochs.
+accumulated batches, and stay the same share of the run when it goes on with data of another size. Refused are only steps in a per-epoch schedule that make no whole number of epochs.
 
 ``interval="second"`` is exact to a whole second and an update: the last update trains at the LR of the second it began
 in, and the floor is there when the fit ends.

@@ -25,7 +25,7 @@ from .values import Values
 
 def send_text(trainer: Trainer, tag: str, texts: Sequence[str]) -> None:
     """To each logger that can show text: the last one where they add up, and all where the next takes its place."""
-    step = logged_step(trainer)
+    step = logged_step(trainer.fit_loop.epoch_loop)
     for add_text in _those_that_can(trainer, "add_text"):
         add_text(tag, texts[-1], step)
     for logger in cast("list[Any]", trainer.loggers):
@@ -58,7 +58,7 @@ def show_plans(trainer: Trainer, begun: Sequence[tuple[Schedule, Values]]) -> No
     if not folders or not trainer.is_global_zero:
         return
     points = [point for schedule, values in begun for point in _plan(trainer, schedule, values)]
-    step = logged_step(trainer)
+    step = logged_step(trainer.fit_loop.epoch_loop)
     for folder in folders if points else ():
         _write(_unused(os.path.join(folder, f"planned-from-step-{step}" if step else "planned")), points)
 

@@ -18,9 +18,9 @@ from .protocol import Schedule
 MANY = 10
 
 
-def logged_step(trainer: Trainer) -> int:
+def logged_step(epoch_loop: Any) -> int:
     """The x of whatever the Trainer logs for the coming batch; it has no public name."""
-    step: int = trainer.fit_loop.epoch_loop._batches_that_stepped
+    step: int = epoch_loop._batches_that_stepped
     return step
 
 
@@ -84,7 +84,7 @@ class Logbook:
 
     def __init__(self, trainer: Trainer, schedule: Schedule, log: bool, monitored: set[str]) -> None:
         self._trainer = trainer
-        self._loop = trainer.fit_loop.epoch_loop
+        self._epoch_loop = trainer.fit_loop.epoch_loop
         self._schedule = schedule
         self._monitored = monitored
         # dicts that live as long as the fit; the properties that give them evaluate every metric of the module
@@ -122,7 +122,7 @@ class Logbook:
 
     def due(self, epoch_began: bool) -> bool:
         """Whether a point is, at the Trainer's cadence and at an epoch's first batch: a short run has some too."""
-        step: int = self._loop._batches_that_stepped
+        step = logged_step(self._epoch_loop)
         wanted = self._every and (epoch_began or (step + 1) % self._every == 0)
         self.point = step if wanted and step > self._last_step else None
         return self.point is not None

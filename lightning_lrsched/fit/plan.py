@@ -40,7 +40,7 @@ class Plan:
         self._run, self._end = run, run.end(schedule.counts) if schedule.counts in ("epoch", "step") else None
         self._last = run.end("step")
         self._batches, self._batches_done = trainer.num_training_batches, batches_done(trainer)
-        self._steps_logged = logged_step(trainer)
+        self._steps_logged = logged_step(trainer.fit_loop.epoch_loop)
 
     def points(self) -> list[Point]:
         known = self._batches != inf if self._progress.manual else self._run.pace is not None

@@ -428,7 +428,7 @@ def rows(rounds: int, steps: int, quick: bool, tensor_lrs: bool) -> Iterator[Row
         ours, native, none = in_turn(rounds, partial(milliseconds_of_fit, case, batches))
         yield Row(f"trainer.fit of {batches} batches, groups: {groups}", "ms", ours, native, none, ours / native)
     imports = [milliseconds_of_import() for _ in range(rounds)]
-    yield Row("import", "ms", statistics.median(imports), target=20)
+    yield Row("import", "ms", statistics.median(imports), target=15)
     largest, name = max((bytes_in_checkpoint(case.make), case.name) for case in CASES)
     yield Row(f"checkpoint, the largest state ({name})", "bytes", largest, target=2048)
     ours, native, none = (bytes_grown(Case("", tensor_lrs=tensor_lrs), steps, side) for side in SIDES)
