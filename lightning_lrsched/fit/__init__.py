@@ -2,8 +2,8 @@
 
 ## What one training step does
 
-1. Before the batch, the callback reads ``t`` from the Trainer and looks up the values of ``t``. They were worked out with
-   those of up to 255 intervals more; but where a schedule reacts, or a formula is the user's, when their time has come.
+1. Before the batch, the callback reads ``t`` from the Trainer and looks up the values of ``t``. They were worked out
+   with those of up to 255 more intervals; but where a schedule reacts, or a formula is the user's, in their own time.
 2. It writes ``group["lr"]`` of each group, in place where that is a tensor. If the values are those of the last ``t``,
    it writes nothing.
 3. When a point is due, it hands the LRs to the loggers.
@@ -21,8 +21,9 @@ A step is one optimizer update: the LR of ``t`` is in force before the first mic
 stays for all of it. An update that an fp16 GradScaler skips does not count. Past its end a schedule holds its last
 value.
 
-Durations become intervals when the fit starts, rounded to the nearest one; samples are counted over all ranks and
-accumulated batches, and stay the same share of the run when it goes on with data of another size. Refused are only steps in a per-epoch schedule that make no whole number of epochs.
+Durations become intervals when the fit starts, rounded to the nearest one. Samples are counted over all ranks and
+accumulated batches, and stay the same share of the run when it goes on with data of another size. Refused are only
+steps in a per-epoch schedule that make no whole number of epochs.
 
 ``interval="second"`` is exact to a whole second and an update: the last update trains at the LR of the second it began
 in, and the floor is there when the fit ends.
