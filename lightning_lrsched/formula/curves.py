@@ -27,7 +27,8 @@ def line(factor: float, offset: float = 0.0, floor: float = 0.0) -> Line:
 
 
 def value_of(moment: Moment, base_lr: float) -> float:
-    """
+    """The LR that a moment gives one base LR.
+
     >>> [value_of(moment, 0.1) for moment in (line(0.5), line(0.0, 0.01), line(0.001, floor=0.01), {0.1: 0.3})]
     [0.05, 0.01, 0.01, 0.3]
     """
@@ -39,6 +40,7 @@ def value_of(moment: Moment, base_lr: float) -> float:
 
 
 def values_of(moment: Moment, base_lrs: Iterable[float]) -> list[float]:
+    """The LRs that it gives several."""
     if isinstance(moment, dict):
         return [moment[base_lr] for base_lr in base_lrs]
     factor, offset, floor = moment
@@ -48,6 +50,7 @@ def values_of(moment: Moment, base_lrs: Iterable[float]) -> list[float]:
 
 
 def times(moment: Moment, ramp: float, plus: float = 0.0) -> Moment:
+    """The same, with every LR times ``ramp`` and ``plus`` more."""
     if isinstance(moment, dict):
         return {base_lr: lr * ramp + plus for base_lr, lr in moment.items()}
     factor, offset, floor = moment

@@ -126,8 +126,8 @@ class BackOffOnSpike(Reactive, Watching, LRSchedule):
         if self.spiked is None:
             return lambda t: line(1.0)
         held = self.spiked + self.length("hold")
-        back = interpolated([(held - 1, 0.0), (held + self.length("recovery"), 1.0)], "linear")
-        return lambda t: line(self.factor * (1.0 - back(t)) + back(t))
+        factor = interpolated([(held - 1, self.factor), (held + self.length("recovery"), 1.0)], "linear")
+        return lambda t: line(factor(t))
 
     def corners(self, end: int) -> list[int]:
         if self.spiked is None:
