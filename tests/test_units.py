@@ -165,6 +165,13 @@ def test_samples_go_on_at_their_share_with_data_of_another_size(tmp_path: Path) 
     trainer(tmp_path, schedule(), max_epochs=6).fit(again, ckpt_path=tmp_path / "32.ckpt")
     assert again.used == model.used[16:]
 
+    checkpoint = torch.load(tmp_path / "8.ckpt", weights_only=True)
+    del checkpoint["callbacks"]["PolynomialDecay"]["record"]["run"]["samples"]  # as none had it in November 2026
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    old = Recorder(batches=8)
+    trainer(tmp_path, schedule(), max_epochs=6).fit(old, ckpt_path=tmp_path / "old.ckpt")
+    assert old.used == [0.75 - t / 32 for t in range(24)] + [0.0] * 16
+
 
 def test_samples_are_refused_where_the_loader_does_not_tell(tmp_path: Path) -> None:
     class Listed(Recorder):

@@ -270,7 +270,8 @@ class Run:
         pace, knots = (tuple((Fraction(a), Fraction(b)) for a, b in state[name]) for name in ("pace", "knots"))
         since = Fraction(state["since"])
         paced = Pace(pace) if pace else None
-        return cls(state["epochs"], pace=paced, knots=knots, since=since, samples=state["samples"])
+        samples = state.get("samples")  # which checkpoints before December 2026 do not have
+        return cls(state["epochs"], pace=paced, knots=knots, since=since, samples=samples)
 
 
 ALONE = Run(alone=True)
