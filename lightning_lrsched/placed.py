@@ -43,7 +43,7 @@ class Placed:
         warmed = bisect_left(passed, self._warmup_start + self._warmup)
         if warmed == 0:
             return self._after_warmup(stretch, bases)
-        (first,) = self._after_warmup([(place,) for place in self._begin[:2]], bases)
+        (first,) = self._after_warmup([(place,) for place in self._begin], bases)
         # a part may begin by another clock than that of its warmup, and the two differ by a rounding
         ramps = (self.schedule.ramp(max(place - self._warmup_start, 0), self._warmup) for place in passed[:warmed])
         before = (times(first, *ramp) for ramp in ramps) if self._warmup else repeat(first, warmed)

@@ -157,15 +157,17 @@ def test_warmup_and_cosine_fill_the_run_and_end_on_the_floor(tmp_path: Any) -> N
 
 
 def test_momentum_swings_against_the_lr(tmp_path: Any) -> None:
-    def run(make: Any) -> list[Any]:
-        model = Recorder(make, batches=5)
-        schedule = CyclicalLR(0.1, 1.0, step_size=2, momentum=(0.8, 0.9), interval="step")
+    def run(make: Any, warmup: int = 0) -> list[Any]:
+        model = Recorder(make, batches=5 + warmup)
+        schedule = CyclicalLR(0.1, 1.0, step_size=2, momentum=(0.8, 0.9), interval="step", warmup=warmup)
         trainer(tmp_path, schedule, max_epochs=1).fit(model)
         return model.first_momenta
 
     swing = [0.9, 0.85, 0.8, 0.85, 0.9]
     assert run(lambda p: torch.optim.SGD(p, lr=1.0, momentum=0.9)) == pytest.approx(swing)
     assert run(lambda p: torch.optim.AdamW(p, lr=1.0)) == [pytest.approx((m, 0.999)) for m in swing]
+    # a warmup warms the LR only
+    assert run(lambda p: torch.optim.SGD(p, lr=1.0, momentum=0.9), 3) == pytest.approx([0.9, 0.9, 0.9, *swing])
 
 
 @pytest.mark.parametrize("mode", ["triangular", "triangular2", "exp_range"])
