@@ -171,7 +171,7 @@ class Fit:
 
     def batch_ends(self, batch_idx: int) -> None:
         for groups in self.values.driven:
-            known, count = groups.known, groups.count
+            known, count = groups.known, groups.count  # looked at in place: a call at every batch would be felt
             if len(known) != count or (count and known[-1] is not groups.last):
                 self.values.take_in()
         if self._looks_at_updates and not window_open(self._trainer, batch_idx + 1):

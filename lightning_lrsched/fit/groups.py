@@ -70,7 +70,7 @@ class Member:
 class DrivenGroups:
     """The groups of one optimizer of which one schedule writes a number, and with it ``others`` in proportion.
 
-    Holds no group: ``Optimizer.load_state_dict`` replaces them all.
+    ``Optimizer.load_state_dict`` replaces them all, and the list that they stand in.
     """
 
     def __init__(
