@@ -170,6 +170,18 @@ def test_momentum_swings_against_the_lr(tmp_path: Any) -> None:
     assert run(lambda p: torch.optim.SGD(p, lr=1.0, momentum=0.9), 3) == pytest.approx([0.9, 0.9, 0.9, *swing])
 
 
+def test_a_momentum_that_is_cycled_from_mid_run_on(tmp_path: Any) -> None:
+    class Cycles(Recorder):
+        def on_train_batch_end(self, *args: Any) -> None:
+            if self.trainer.global_step == 2:
+                schedule.momentum = (0.8, 0.9)
+
+    model = Cycles(lambda p: torch.optim.SGD(p, lr=1.0, momentum=0.5), batches=6)
+    schedule = CyclicalLR(0.1, 1.0, step_size=2, interval="step")
+    trainer(tmp_path, schedule, max_epochs=1).fit(model)
+    assert model.first_momenta == pytest.approx([0.5, 0.5, 0.8, 0.85, 0.9, 0.85])
+
+
 @pytest.mark.parametrize("mode", ["triangular", "triangular2", "exp_range"])
 def test_every_cyclical_mode_equals_torchs(mode: Any) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)

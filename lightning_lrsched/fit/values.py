@@ -28,7 +28,7 @@ class Values:
         self._trainer = trainer
         self._joined = joined
         self.logbook: Logbook | None = None
-        self._more = schedule.momentum is not None  # whether more is to be done than to put them in force
+        self._more = False  # whether more is to be done than to put them in force
         self._watched = False  # whether a callback may look at the values at any batch
         self._ahead = 1  # intervals to be worked out at once
         self.driven = driven
@@ -96,6 +96,7 @@ class Values:
         self.placed = placed
         # a schedule that reacts may yet say otherwise, and a formula of the user's is asked when its time has come
         self._ahead = AHEAD if placed.foreseen() else 1
+        self._more = self._watched or self._schedule.momentum is not None
         for groups in self.driven:
             groups.forget()
 
