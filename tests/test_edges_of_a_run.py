@@ -11,7 +11,7 @@ import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint, GradientAccumulationScheduler, StochasticWeightAveraging
-from models import Recorder, saver, trainer
+from models import LayerWise, Recorder, saver, trainer
 from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_lrsched import (
@@ -303,3 +303,32 @@ def test_a_group_that_takes_anothers_place_is_a_late_group(tmp_path: Path) -> No
     model = Swaps(groups, batches=1)
     trainer(tmp_path, StepDecay(1, 0.5), max_epochs=3).fit(model)
     assert model.used == [[1.0, 1.0], [0.5, 0.125], [0.25, 0.0625]]
+
+
+class Regroups(LayerWise):
+    """Takes the second group away after update ``step``, and may put another in its place."""
+
+    def __init__(self, step: int, lr: float | None = None) -> None:
+        super().__init__([1.0, 0.5])
+        self.step, self.lr = step, lr
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        optimizer: Any = self.trainer.optimizers[0]
+        if self.trainer.global_step == self.step and len(optimizer.param_groups) == 2:
+            optimizer.param_groups.pop()
+            if self.lr is not None:
+                optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": self.lr})
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_a_group_that_takes_anothers_place_within_an_epoch_too(step: int, tmp_path: Path) -> None:
+    model = Regroups(step, 0.75)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=1).fit(model)
+    assert [first for first, _ in model.used] == [0.5**t for t in range(7)]
+    assert [second for _, second in model.used][step:] == [0.75 * 0.5**t for t in range(7 - step)]
+
+
+def test_a_group_that_goes_after_an_epochs_last_batch(tmp_path: Path) -> None:
+    model = Regroups(7)
+    trainer(tmp_path, StepDecay(1, 0.5, interval="step"), max_epochs=2).fit(model)
+    assert model.used == [[0.5**t, 0.5 ** (t + 1)] for t in range(7)] + [0.5**t for t in range(7, 14)]

@@ -104,7 +104,7 @@ class DrivenGroups:
         self.made: int | None = None  # the interval whose values are in force
         self.coming: dict[int, list[float]] = {}  # by interval, as far as they were worked out
         self.beside: dict[str, list[float]] = {}  # what was put of the others, and of a momentum of its own
-        self.known, self._driven = self._all(), self.groups()
+        self.known, self._driven = self._all(), [*self.groups()]
         self.count, self.last = len(self.known), self.known[-1] if self.known else None
         self._plain = all(is_plain(group, self.hyperparameter) for group in self._driven)
         self._late = [(place, member.late) for place, member in enumerate(self.members) if member.late is not None]
@@ -259,7 +259,7 @@ class DrivenGroups:
 
     def in_force(self, place: int, number: str) -> float:
         """What the coming update finds, an edit by other code included; tensors are not read back."""
-        there, values = read(self._all()[self.members[place].index], number), self._put(number)
+        there, values = read(self._driven[place], number), self._put(number)
         return values[place] if isinstance(there, Tensor) and values else float(there)
 
     def _put(self, number: str) -> list[float]:
