@@ -69,7 +69,7 @@ class Placed:
 
     def _asked(self, t: int, base: float) -> float:
         lr = self.schedule.lr_at(t, base)
-        if not ((type(lr) is float or isinstance(lr, Real)) and 0.0 <= lr < math.inf):
+        if not (isinstance(lr, (float, Real)) and 0.0 <= lr < math.inf):  # most are floats, which is quick to see
             raise refusal(self.schedule, f"lr_at({t}, {base!r}) must return a finite number >= 0, got {lr!r}.")
         return float(lr)
 

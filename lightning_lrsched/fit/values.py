@@ -28,9 +28,8 @@ class Values:
         self._trainer = trainer
         self._joined = joined
         self.logbook: Logbook | None = None
-        self._more = False  # whether more is to be done than to put them in force
         self._watched = False  # whether a callback may look at the values at any batch
-        self._ahead = 1  # intervals to be worked out at once
+        self._ahead: int  # intervals to be worked out at once at most
         self.driven = driven
         self.optimizers = trainer.strategy.optimizers  # all of the Trainer's, at the last look
         self.placed: Placed
@@ -47,7 +46,6 @@ class Values:
             self.logbook = Logbook(trainer, schedule, log, monitored)
             self.name()
         self._watched = schedule.prog_bar or any(looks_at_any_batch(callback) for callback in others)
-        self._more |= self._watched
 
     def name(self) -> None:
         """The groups have changed, and their curves with them."""
@@ -59,10 +57,11 @@ class Values:
     def apply(self) -> None:
         """Put the values of now in force."""
         made, progress = None, self.progress
+        more = self._watched or self._schedule.momentum is not None
         for groups in self.driven:
             if made is None or progress.manual:
                 made, groups.steps_begun = progress.made(groups.index), 0  # one begun may have raised
-            if self._more or groups.put(made) is None:
+            if more or groups.put(made) is None:
                 self.write(groups, made)
 
     def rewrite(self) -> None:
@@ -96,7 +95,6 @@ class Values:
         self.placed = placed
         # a schedule that reacts may yet say otherwise, and a formula of the user's is asked when its time has come
         self._ahead = AHEAD if placed.foreseen() else 1
-        self._more = self._watched or self._schedule.momentum is not None
         for groups in self.driven:
             groups.forget()
 

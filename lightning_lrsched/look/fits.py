@@ -231,9 +231,8 @@ def _coming(schedule: LRSchedule, values: Values, groups: DrivenGroups, interval
         for number in (groups.hyperparameter, *groups.others)
     }
     if schedule.momentum is not None:
-        found["momentum"] = [[values.placed.momentum(position) for position in zip(*stretch, strict=True)]] * len(
-            groups.members
-        )
+        momenta = [values.placed.momentum(position) for position in zip(*stretch, strict=True)]
+        found["momentum"] = [momenta] * len(groups.members)
     return found
 
 
